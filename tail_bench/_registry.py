@@ -1,0 +1,24 @@
+"""What Inspect finds when it loads our entry point. A provider's code is imported only when its model is asked for."""
+
+from __future__ import annotations
+
+from inspect_ai.model import ModelAPI, modelapi
+
+from tail_bench.scorer import ladder_scorer, tail_metrics
+from tail_bench.tasks import tail_reward
+
+__all__ = ["ladder_scorer", "tail_metrics", "tail_reward"]
+
+
+@modelapi(name="builtin")
+def builtin() -> type[ModelAPI]:
+    from tail_bench.providers.builtin import Builtin
+
+    return Builtin
+
+
+@modelapi(name="rm-python")
+def rm_python() -> type[ModelAPI]:
+    from tail_bench.providers.rm_python import PythonRewardModel
+
+    return PythonRewardModel

@@ -1,0 +1,143 @@
+"""The command line: tail-bench report. Heavy imports wait until a command needs them, so that --help is quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tail_bench.report import Report
+
+BAD_INPUT = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="tail-bench")
+def main() -> None:
+    """Does a grader tell excellent responses from merely great ones?
+
+    Run one with `inspect eval tail_bench/tail_reward --model MODEL`, then `tail-bench report LOG`; or report on
+    scores that you already have with `tail-bench report --scores FILE`.
+    """
+
+
+@main.command()
+@click.argument("logs", nargs=-1, type=click.Path())
+@click.option("--scores", type=click.Path(), help="A score file (JSONL or Parquet) in place of logs.")
+@click.option("--dataset", help="With --scores: the data set that was scored, `ladders` or a path.")
+@click.option("--split", help="With --dataset: only the ladders of this split.")
+@click.option("--gold", type=click.Path(), help="With --scores: a file of gold scores of the same responses.")
+@click.option("--tail", help="tiers:excellent,great | top_k:2 | top_fraction:0.25 | threshold:4 | quantile:0.75")
+@click.option("--min-margin", type=click.FloatRange(min=0), help="Least difference of golds of a pair.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: an object, or a list for a folder or several logs.")
+def report(
+    logs: tuple[str, ...],
+    scores: str | None,
+    dataset: str | None,
+    split: str | None,
+    gold: str | None,
+    tail: str | None,
+    min_margin: float | None,
+    as_json: bool,
+) -> None:
+    """What a grader's judgments say about it, from Inspect LOGS (files or folders) or a score file.
+
+    \b
+    tail-bench report logs/
+    tail-bench report logs/run.eval --tail top_k:3           # another tail, no model call
+    tail-bench report --scores rewards.jsonl --dataset ladders
+    tail-bench report --scores proxy.parquet --gold gold.parquet --tail top_fraction:0.1
+    """
+    with bad_input_exits():
+        if scores is None:
+            for name, value in (("--dataset", dataset), ("--gold", gold), ("--split", split)):
+                if value is not None:
+                    raise click.UsageError(f"{name} goes with --scores.")
+            if not logs:
+                raise click.UsageError("Give Inspect logs or folders, or --scores FILE.")
+            reports = _log_reports(logs, tail, min_margin)
+        else:
+            if logs:
+                raise click.UsageError("Give logs or --scores, not both.")
+            if (dataset is None) == (gold is None):
+                raise click.UsageError("--scores needs --dataset D or --gold FILE.")
+            if gold is not None and split is not None:
+                raise click.UsageError("--split goes with --dataset.")
+            reports = [_score_report(scores, dataset, split, gold, tail, min_margin or 0.0)]
+        several = scores is None and (len(logs) > 1 or _is_folder(logs[0]))
+        _print(reports, as_json, several)
+
+
+def _is_folder(path: str) -> bool:
+    from pathlib import Path
+
+    return Path(path).is_dir()
+
+
+def _log_reports(logs: tuple[str, ...], tail: str | None, min_margin: float | None) -> list[Report]:
+    from tail_bench.errors import InputError
+    from tail_bench.logs import find_logs, report_log
+
+    paths = find_logs(logs)
+    if len(paths) == 1:
+        return [report_log(paths[0], tail, min_margin)]
+    reports, failures = [], []
+    for path in paths:
+        try:
+            reports.append(report_log(path, tail, min_margin))
+        except InputError as error:  # a folder may hold other tasks' logs
+            failures.append(str(error))
+            click.echo(f"left out: {error}", err=True)
+    if not reports:
+        raise InputError(f"none of {len(failures)} logs can be reported")
+    return reports
+
+
+def _score_report(
+    scores: str, dataset: str | None, split: str | None, gold: str | None, tail: str | None, min_margin: float
+) -> Report:
+    from tail_bench.judgments import read_scores
+    from tail_bench.ladders.load import load_dataset
+    from tail_bench.report import report_gold, report_scores
+
+    file = read_scores(scores)
+    if gold is not None:
+        return report_gold(file, read_scores(gold), tail, min_margin)
+    assert dataset is not None
+    return report_scores(file, load_dataset(dataset, split), tail, min_margin)
+
+
+def _print(reports: list[Report], as_json: bool, several: bool) -> None:
+    if as_json:
+        documents = [r.to_json() for r in reports]
+        click.echo("[" + ",\n".join(documents) + "]" if several else documents[0])
+        return
+    from rich.console import Console
+
+    from tail_bench.render import render
+
+    console = Console()
+    # Where nobody watches (a pipe, a CI log) rich assumes 80 columns and would fold the table.
+    console = console if console.is_terminal else Console(width=max(100, console.width))
+    for report in reports:
+        console.print(render(report))
+
+
+@contextmanager
+def bad_input_exits() -> Iterator[None]:
+    """Bad input ends a command with its message on stderr and exit code 2."""
+    from tail_bench.errors import InputError
+
+    try:
+        yield
+    except InputError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(BAD_INPUT)
+
+
+if __name__ == "__main__":
+    main()

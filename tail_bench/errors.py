@@ -1,0 +1,16 @@
+"""Errors of bad input: one exception for the library and the command line, and its form for Inspect."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """What a user gave cannot be used: the message says what, where, and what would be right."""
+
+
+def prerequisite_error(message: object) -> Exception:
+    """The message as Inspect's PrerequisiteError: it ends a run before any call with one clean message and exit 1."""
+    from inspect_ai._util.error import PrerequisiteError
+    from rich.markup import escape
+
+    # Inspect prints it as rich markup: what a user's file says must not be read as tags.
+    return PrerequisiteError(escape(str(message)))

@@ -1,0 +1,102 @@
+"""A ladder as chat messages: the prompt, and each response as the assistant message that it would be."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from inspect_ai.model import (
+    ChatMessage,
+    ChatMessageAssistant,
+    ChatMessageSystem,
+    ChatMessageTool,
+    ChatMessageUser,
+    Content,
+    ContentReasoning,
+    ContentText,
+)
+from inspect_ai.tool import ToolCall
+
+from tail_bench.ladders.schema import Ladder, Message, Response
+
+Thinking = Literal["keep", "strip"]
+THINKING: tuple[Thinking, ...] = ("keep", "strip")
+
+CANDIDATE = {"candidate": True}
+"""Metadata of a response shown to a grader. Providers of ours see a message's metadata; others are never sent it."""
+
+COLUMNS = "columns"
+"""Metadata key, on the prompt's last message, of the ladder's extra fields (for reward functions that take columns)."""
+
+_INLINE_THINKING = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
+
+
+def prompt_messages(ladder: Ladder) -> list[ChatMessage]:
+    """The prompt's messages; the ladder's own extra fields ride on the last one's metadata."""
+    turns = [Message(role="user", content=ladder.prompt)] if isinstance(ladder.prompt, str) else ladder.prompt
+    messages = [_message(turn) for turn in turns]
+    columns = {**(ladder.model_extra or {}), **({"source": ladder.source} if ladder.source else {})}
+    if columns:
+        messages[-1].metadata = {COLUMNS: columns}
+    return messages
+
+
+def candidate(response: Response, thinking: Thinking) -> ChatMessageAssistant:
+    """A response as an assistant message, its reasoning kept or stripped; its id, tier and gold are not in it.
+
+    ValueError where stripping leaves nothing (a response that was cut off while it reasoned).
+    """
+    text, reasoning = response.text, response.reasoning
+    if thinking == "strip":
+        text, reasoning = _INLINE_THINKING.sub("", text), None
+        if not text.strip() and not response.tool_calls:
+            raise ValueError("nothing is left of the response without its reasoning")
+    return ChatMessageAssistant(
+        content=_content(text, reasoning), tool_calls=_tool_calls(response.tool_calls), metadata=CANDIDATE
+    )
+
+
+def _message(turn: Message) -> ChatMessage:
+    match turn.role:
+        case "system":
+            return ChatMessageSystem(content=turn.content)
+        case "user":
+            return ChatMessageUser(content=turn.content)
+        case "tool":
+            return ChatMessageTool(content=turn.content, tool_call_id=turn.tool_call_id)
+        case "assistant":
+            return ChatMessageAssistant(
+                content=_content(turn.content, turn.reasoning), tool_calls=_tool_calls(turn.tool_calls)
+            )
+
+
+def _content(text: str, reasoning: str | None) -> str | list[Content]:
+    return [ContentReasoning(reasoning=reasoning), ContentText(text=text)] if reasoning else text
+
+
+def _tool_calls(calls: Sequence[Mapping[str, Any]] | None) -> list[ToolCall] | None:
+    """Tool calls from OpenAI's form ({"id", "function": {"name", "arguments"}}) or flat ({"name", "arguments"})."""
+    if not calls:
+        return None
+    found = []
+    for number, call in enumerate(calls):
+        function = call["function"] if isinstance(call.get("function"), Mapping) else call
+        arguments, problem = function.get("arguments") or {}, None
+        if isinstance(arguments, str):
+            try:
+                arguments = json.loads(arguments)
+            except ValueError as error:
+                arguments, problem = {"arguments": arguments}, str(error)
+        if not isinstance(arguments, dict):
+            arguments = {"arguments": arguments}
+        found.append(
+            ToolCall(
+                id=str(call.get("id") or f"call_{number}"),
+                function=str(function.get("name") or ""),
+                arguments=arguments,
+                parse_error=problem,
+            )
+        )
+    return found

@@ -1,0 +1,84 @@
+"""The reward grader: one call a ladder, the prompt and all K responses in, K rewards out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from inspect_ai.model import CachePolicy, ChatMessageAssistant, GenerateConfig, Model, get_model
+from inspect_ai.solver import Generate, Solver, TaskState, solver
+
+from tail_bench.errors import prerequisite_error
+from tail_bench.graders.messages import Thinking, candidate, prompt_messages
+from tail_bench.ladders.schema import Ladder, Response
+from tail_bench.providers.reward_model import Reward, RewardModelAPI, rewards_of
+from tail_bench.records import JudgmentRecord
+
+JUDGMENT = "judgment"
+"""Key of the judgment in the sample's metadata, which outlives a crash (the store does not)."""
+
+
+def require_reward_model(model: Model) -> RewardModelAPI:
+    """The model's provider; a PrerequisiteError where it gives no rewards."""
+    if isinstance(model.api, RewardModelAPI):
+        return model.api
+    raise prerequisite_error(
+        f"tail_reward needs a reward model, and {model} is not one: it writes text. Give rm-python/MODULE:CALLABLE"
+        " for a reward of your own, or a null grader (builtin/longest, builtin/random, ...)."
+    )
+
+
+@solver
+def reward(seed: int = 0, thinking: Thinking = "keep") -> Solver:
+    """Score a ladder's responses with a reward model and keep the judgment.
+
+    Args:
+        seed: of the order in which a ladder's responses are shown.
+        thinking: whether reasoning in a response is kept or stripped.
+    """
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        model = get_model()
+        api = require_reward_model(model)
+        ladder = Ladder.model_validate({**state.metadata["ladder"], "prompt": state.metadata["prompt"]})
+        shown: list[tuple[Response, ChatMessageAssistant]] = []
+        rewards: dict[str, Reward] = {}
+        for response in shown_order(ladder, seed):
+            try:
+                shown.append((response, candidate(response, thinking)))
+            except ValueError as error:
+                rewards[response.id] = Reward(None, str(error))
+        if shown:
+            output = await model.generate(
+                [*prompt_messages(ladder), *(message for _, message in shown)], cache=_cache(model, api)
+            )
+            state.output = output
+            for (response, _), own in zip(shown, rewards_of(output, len(shown)), strict=True):
+                rewards[response.id] = own
+        state.metadata[JUDGMENT] = JudgmentRecord(
+            scores={r.id: rewards[r.id].value for r in ladder.responses},
+            reasons={i: own.reason or "no reward" for i, own in rewards.items() if own.value is None},
+        ).model_dump(exclude_none=False)
+        return state
+
+    return solve
+
+
+def shown_order(ladder: Ladder, seed: int) -> Sequence[Response]:
+    """The responses in an order that is random in the seed and the ladder's id, and the same on every machine."""
+
+    def key(response: Response) -> bytes:
+        return hashlib.sha256(f"{seed}\0{ladder.id}\0{response.id}".encode("utf-8", "surrogatepass")).digest()
+
+    return sorted(ladder.responses, key=key)
+
+
+def _cache(model: Model, api: RewardModelAPI) -> bool | CachePolicy:
+    """The user's cache policy, told apart by what Inspect's cache key leaves out: the provider's arguments and code."""
+    from inspect_ai.model._generate_config import active_generate_config
+
+    config: GenerateConfig = active_generate_config().merge(model.config)
+    if not config.cache:
+        return False
+    policy = config.cache if isinstance(config.cache, CachePolicy) else CachePolicy()
+    return policy.model_copy(update={"scopes": {**policy.scopes, "grader": api.fingerprint()}})

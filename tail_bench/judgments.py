@@ -1,0 +1,301 @@
+"""What a grader said (a Judgment a ladder), what is true (a Truth a ladder), and score files, which may hold either.
+
+A score file (JSONL) is an optional first record {"header": {...}} and then one record a ladder:
+{"id": ladder, "scores": {response id: float or null}} or
+{"id": ladder, "preferences": [{"a": response id, "b": response id, "p_a": float or null}]}.
+As Parquet it has the columns id and scores (a map or a struct) or id and preferences, or one row a response with
+the columns id, response and score; the header is JSON in the schema's metadata under "header". A gold file has the
+same form.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tail_bench.errors import InputError
+from tail_bench.ladders.load import SHOWN_ERRORS, digest, read_records
+from tail_bench.ladders.schema import Ladder
+from tail_bench.ladders.tail import gold_ranks
+
+
+class Preference(NamedTuple):
+    """How probably response `a` (shown first) is the better of two; None where it could not be had."""
+
+    a: str
+    b: str
+    p_a: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """What a grader said of one ladder: scores by response id, or preferences; and why responses are unscored."""
+
+    ladder: str
+    scores: Mapping[str, float | None] | None = None
+    preferences: Sequence[Preference] | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is true of one ladder's K responses: golds, tiers and the golds' ranks in the data set, in one order."""
+
+    ladder: str
+    responses: tuple[str, ...]
+    golds: NDArray[np.float64]
+    tiers: tuple[str | None, ...]
+    ranks: NDArray[np.float64]
+
+
+def truths_of(ladders: Sequence[Ladder]) -> list[Truth]:
+    """The truth of each ladder, in their order; ranks are among all golds given, so give the whole data set."""
+    return _with_ranks(
+        [(ladder.id, [r.id for r in ladder.responses], [r.gold for r in ladder.responses]) for ladder in ladders],
+        [tuple(r.tier for r in ladder.responses) for ladder in ladders],
+    )
+
+
+def _with_ranks(
+    golds: Sequence[tuple[str, Sequence[str], Sequence[float]]],
+    tiers: Sequence[tuple[str | None, ...]] | None,
+) -> list[Truth]:
+    everything = np.array([g for _, _, values in golds for g in values], dtype=float)
+    ranks = gold_ranks(everything)
+    truths, start = [], 0
+    for number, (ladder, responses, values) in enumerate(golds):
+        stop = start + len(values)
+        own_tiers = tiers[number] if tiers is not None else (None,) * len(values)
+        truths.append(Truth(ladder, tuple(responses), everything[start:stop], own_tiers, ranks[start:stop]))
+        start = stop
+    return truths
+
+
+@dataclass(frozen=True)
+class ScoreFile:
+    """A score file as read: its header (empty where it has none) and a judgment per ladder."""
+
+    path: Path
+    header: dict[str, Any]
+    judgments: list[Judgment]
+
+
+def read_scores(path: str | Path) -> ScoreFile:
+    """Read a score file or gold file; InputError names file, record and field of what is malformed."""
+    path = Path(path)
+    problems: list[str] = []
+    header: dict[str, Any] = _parquet_header(path) if path.suffix == ".parquet" and path.is_file() else {}
+    flat: dict[str, dict[str, float | None]] = {}
+    judgments: dict[str, Judgment] = {}
+    kinds: dict[type, str] = {}
+    for number, (where, record) in enumerate(_score_records(path, problems)):
+        if isinstance(record, dict) and isinstance(record.get("header"), dict) and number == 0:
+            header = record["header"]
+            continue
+        try:
+            ladder = _ladder_id(record)
+            kinds.setdefault(type(record["id"]), where)
+            if "response" in record:
+                scores = flat.setdefault(ladder, {})
+                if str(record["response"]) in scores:
+                    raise ValueError(f"response: {record['response']!r} of {ladder!r} is there twice")
+                scores[str(record["response"])] = _number(record.get("score"), "score")
+            elif ladder in judgments:
+                raise ValueError(f"id: {ladder!r} is there twice")
+            else:
+                judgments[ladder] = _judgment(ladder, record)
+        except ValueError as error:
+            problems.append(f"{where}: {error}")
+    if len(kinds) > 1:
+        (a, where_a), (b, where_b) = list(kinds.items())[:2]
+        problems.append(f"ids are mixed: {a.__name__} at {where_a}, {b.__name__} at {where_b}; write all as strings")
+    if problems:
+        raise InputError(_listed(f"{path}: {len(problems)} problem{'s' * (len(problems) > 1)}", problems))
+    judgments |= {ladder: Judgment(ladder, scores) for ladder, scores in flat.items()}
+    if not judgments:
+        raise InputError(
+            f"{path}: no scores in it; a record is " + '{"id": ladder, "scores": {response id: number or null}}'
+        )
+    return ScoreFile(path, header, list(judgments.values()))
+
+
+def _score_records(path: Path, problems: list[str]) -> Iterator[tuple[str, Any]]:
+    if path.suffix != ".parquet" or not path.is_file():
+        yield from read_records(path, problems)
+        return
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+        number = 0
+        for batch in file.iter_batches(batch_size=65536):
+            for record in batch.to_pylist():
+                number += 1
+                header = record.pop("header", None)
+                if number == 1 and isinstance(header, dict):
+                    yield f"{path.name} row 1", {"header": header}
+                    if record.get("id") is None:
+                        continue
+                scores = record.get("scores")
+                if isinstance(scores, list):  # a map column comes as (key, value) tuples
+                    record["scores"] = dict(scores)
+                yield (
+                    f"{path.name} row {number}",
+                    {k: v for k, v in record.items() if v is not None or k == "score"},
+                )
+    except (pyarrow.ArrowException, OSError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read as a Parquet score file: {error}") from error
+
+
+def _parquet_header(path: Path) -> dict[str, Any]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        metadata = pyarrow.parquet.read_schema(path).metadata or {}
+        header = json.loads(metadata.get(b"header", b"{}"))
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a Parquet score file: {error}") from error
+    return header if isinstance(header, dict) else {}
+
+
+def _ladder_id(record: Any) -> str:
+    if not isinstance(record, dict):
+        raise ValueError(f"must be a JSON object, is {type(record).__name__}")
+    ladder = record.get("id")
+    if isinstance(ladder, bool) or not isinstance(ladder, (str, int)) or ladder == "":
+        raise ValueError(f"id: must be the ladder's id, got {ladder!r}")
+    return str(ladder)
+
+
+def _number(value: Any, name: str) -> float | None:
+    """A finite float, or None for null, NaN and infinities: what is not a finite number is unscored."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name}: must be a number or null, got {value!r}")
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def _judgment(ladder: str, record: Mapping[str, Any]) -> Judgment:
+    scores, preferences = record.get("scores"), record.get("preferences")
+    if (scores is None) == (preferences is None):
+        raise ValueError("must have either scores or preferences")
+    if scores is not None:
+        if not isinstance(scores, dict):
+            raise ValueError(f"scores: must be an object of response id to number or null, is {type(scores).__name__}")
+        return Judgment(ladder, {str(r): _number(s, f"scores.{r}") for r, s in scores.items()})
+    if not isinstance(preferences, list):
+        raise ValueError(f"preferences: must be a list, is {type(preferences).__name__}")
+    return Judgment(ladder, preferences=[_preference(p, i) for i, p in enumerate(preferences)])
+
+
+def _preference(record: Any, index: int) -> Preference:
+    where = f"preferences.{index}"
+    if not isinstance(record, dict) or "a" not in record or "b" not in record:
+        raise ValueError(f"{where}: must be an object with a, b and p_a")
+    p = _number(record.get("p_a"), f"{where}.p_a")
+    if p is not None and not 0 <= p <= 1:
+        raise ValueError(f"{where}.p_a: must be from 0 to 1, got {p!r}")
+    if record["a"] == record["b"]:
+        raise ValueError(f"{where}: a and b are the same response, {record['a']!r}")
+    return Preference(str(record["a"]), str(record["b"]), p)
+
+
+def golds_of(gold: ScoreFile) -> tuple[list[Truth], int]:
+    """The truths that a gold file states, and how many responses it leaves without a gold (they take no part).
+
+    Ladders with fewer than two golds are left out.
+    """
+    kept, without = [], 0
+    for judgment in gold.judgments:
+        if judgment.scores is None:
+            raise InputError(f"{gold.path}: {judgment.ladder!r} has preferences: a gold file needs scores")
+        values = {r: s for r, s in judgment.scores.items() if s is not None}
+        without += len(judgment.scores) - len(values)
+        if len(values) >= 2:
+            kept.append((judgment.ladder, list(values), list(values.values())))
+    if not kept:
+        raise InputError(f"{gold.path}: no ladder has two responses with a gold")
+    return _with_ranks(kept, None), without
+
+
+def gold_fingerprint(gold: ScoreFile) -> str:
+    """What identifies a gold file: its ids and golds (there are no texts)."""
+    return digest([j.ladder, sorted((j.scores or {}).items())] for j in gold.judgments)
+
+
+def as_judgments(scores: Mapping[str, Any], truths: Sequence[Truth]) -> list[Judgment]:
+    """Judgments from Python: {ladder id: {response id: number or None}} or {ladder id: [number or None, ...]}.
+
+    A list is in the order of the ladder's responses.
+    """
+    responses = {t.ladder: t.responses for t in truths}
+    judgments = []
+    for ladder, values in scores.items():
+        if not isinstance(values, Mapping):
+            ids = responses.get(ladder, ())
+            if ids and len(values) != len(ids):
+                raise InputError(f"scores[{ladder!r}]: {len(values)} scores for {len(ids)} responses")
+            values = dict(zip(ids or map(str, range(len(values))), values, strict=True))
+        try:
+            judgments.append(Judgment(ladder, {r: _number(_plain(s), r) for r, s in values.items()}))
+        except ValueError as error:
+            raise InputError(f"scores[{ladder!r}]: {error}") from None
+    return judgments
+
+
+def _plain(value: Any) -> Any:
+    # numpy and torch scalars say what they are through item().
+    return value.item() if hasattr(value, "item") else value
+
+
+def check_match(truths: Sequence[Truth], judgments: Sequence[Judgment], where: str) -> None:
+    """InputError unless the judgments speak of exactly the ladders and responses there are (null is speaking)."""
+    known = {t.ladder: frozenset(t.responses) for t in truths}
+    unknown: list[str] = []
+    missing: list[str] = []
+    judged = set()
+    for judgment in judgments:
+        judged.add(judgment.ladder)
+        if judgment.scores is not None:
+            said = frozenset(judgment.scores)
+        else:
+            said = frozenset(r for p in judgment.preferences or () for r in (p.a, p.b))
+        there = known.get(judgment.ladder, frozenset())
+        unknown += [f"{judgment.ladder} / {r}" for r in sorted(said - there)]
+        missing += [f"{judgment.ladder} / {r}" for r in sorted(there - said)]
+    for truth in truths:
+        if truth.ladder not in judged:
+            missing += [f"{truth.ladder} / {r}" for r in truth.responses]
+    problems = []
+    if unknown:
+        problems.append(
+            _counted(unknown, "are not in the data set", "take them out, or check that it is this data set")
+        )
+    if missing:
+        problems.append(_counted(missing, "have no score", "give null for a response that could not be scored"))
+    if problems:
+        raise InputError(_listed(where, problems))
+
+
+def _counted(names: Sequence[str], what: str, remedy: str) -> str:
+    shown = ", ".join(islice(names, SHOWN_ERRORS))
+    return f"{len(names):,} responses {what} ({remedy}): {shown}{', ...' if len(names) > SHOWN_ERRORS else ''}"
+
+
+def _listed(title: str, problems: Sequence[str]) -> str:
+    more = f"\n  and {len(problems) - SHOWN_ERRORS} more" if len(problems) > SHOWN_ERRORS else ""
+    return f"{title}\n  " + "\n  ".join(problems[:SHOWN_ERRORS]) + more

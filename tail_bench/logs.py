@@ -1,0 +1,116 @@
+"""From Inspect logs to reports. A log may come from a stranger: what it says of a ladder is validated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from tail_bench.errors import InputError
+from tail_bench.ladders.tail import TailSpec
+from tail_bench.records import ScoreRecord
+from tail_bench.report import Report, build_report, resolve_tail
+from tail_bench.stats.bootstrap import RESAMPLES, SEED
+
+if TYPE_CHECKING:
+    from inspect_ai.log import EvalLog
+
+SCORER = "ladder_scorer"
+
+
+def find_logs(paths: Sequence[str | Path]) -> list[str]:
+    """The log files that the paths name, folders searched; InputError where a path is none or holds none."""
+    from inspect_ai.log import list_eval_logs
+
+    found: list[str] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            logs = [info.name for info in list_eval_logs(str(path), descending=False)]
+            if not logs:
+                raise InputError(f"{path}: no Inspect logs in this folder")
+            found += logs
+        elif path.is_file():
+            found.append(str(path))
+        else:
+            raise InputError(f"{path}: no such log or folder")
+    return found
+
+
+def report_log(path: str, tail: str | None = None, min_margin: float | None = None) -> Report:
+    """The report of one log; `tail` and `min_margin` re-score its judgments without a model call.
+
+    InputError where the file is not a log, or not one of tail_bench's.
+    """
+    from inspect_ai.log import read_eval_log
+
+    try:
+        log = read_eval_log(path)
+    except Exception as error:  # a stranger's file: zip, JSON and pydantic errors, whatever it provokes
+        raise InputError(f"{path}: cannot be read as an Inspect log: {error}") from error
+    records = _records(log, path)
+    first = records[0]
+    truths = list({r.ladder: r.truth() for r in records}.values())
+    margin = first.min_margin if min_margin is None else min_margin
+    spec = TailSpec.parse(first.tail) if tail is None else resolve_tail(truths, tail, margin)
+    about = (log.eval.metadata or {}).get("tail_bench", {})
+    planned = len(log.eval.dataset.sample_ids or []) * (log.eval.config.epochs or 1)
+    n_responses = sum(len(t.responses) for t in truths)
+    dataset = {"name": str(log.eval.dataset.name or "?"), "version": None, "fingerprint": ""}
+    dataset |= {"n_ladders": len(truths), "n_responses": n_responses} | about.get("dataset", {})
+    try:
+        return build_report(
+            truths,
+            [r.said() for r in records],
+            spec,
+            margin,
+            grader={"name": log.eval.model, "kind": about.get("kind", "reward")},
+            dataset=dataset,
+            run={
+                "versions": {**log.eval.packages, **about.get("versions", {})},
+                "completed": len(records),
+                "total": max(planned, len(records)),
+                "status": log.status,
+                "settings": {
+                    "task": log.eval.task,
+                    "task_args": log.eval.task_args,
+                    "model_args": log.eval.model_args,
+                    "epochs": log.eval.config.epochs or 1,
+                    "resamples": RESAMPLES,
+                    "seed": SEED,
+                },
+            },
+        )
+    except (ValidationError, TypeError) as error:
+        raise InputError(f"{path}: its tail_bench metadata is malformed: {error}") from error
+
+
+def _records(log: EvalLog, path: str) -> list[ScoreRecord]:
+    """The score records of a log, of the newest ladder_scorer where it was scored again."""
+    records = []
+    for sample in log.samples or []:
+        name = max(
+            (s for s in sample.scores or {} if s.split("/")[-1].startswith(SCORER)),
+            default=None,
+            key=_generation,
+        )
+        if name is None:
+            continue
+        metadata: dict[str, Any] = (sample.scores or {})[name].metadata or {}
+        try:
+            records.append(ScoreRecord.model_validate(metadata))
+        except ValidationError as error:
+            raise InputError(f"{path}: sample {sample.id}: its score is not tail_bench's: {error}") from error
+    if not records:
+        raise InputError(
+            f"{path}: no ladder in it was judged by tail_bench (task {log.eval.task}, status {log.status})"
+            + (f": {log.error.message}" if log.error else "")
+        )
+    return records
+
+
+def _generation(name: str) -> int:
+    # `inspect score --action append` numbers the scorers: ladder_scorer, ladder_scorer1, ladder_scorer2
+    suffix = name.split("/")[-1].removeprefix(SCORER)
+    return int(suffix) if suffix.isdigit() else 0

@@ -1,0 +1,62 @@
+"""What a log keeps of each ladder. Whoever reads a log validates it with these: it may come from a stranger."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from pydantic import BaseModel, FiniteFloat, model_validator
+
+from tail_bench.judgments import Judgment, Preference, Truth
+from tail_bench.ladders.schema import Tier
+
+
+class JudgmentRecord(BaseModel):
+    """A judgment as kept in the log, by response id."""
+
+    scores: dict[str, FiniteFloat | None] | None = None
+    preferences: list[tuple[str, str, FiniteFloat | None]] | None = None
+    reasons: dict[str, str] = {}
+
+
+class ScoreRecord(BaseModel):
+    """The metadata of a ladder's Score: all that the metrics and a report need, so that neither asks a model again."""
+
+    ladder: str
+    responses: list[str]
+    golds: list[FiniteFloat]
+    tiers: list[Tier | None]
+    gold_ranks: list[FiniteFloat]
+    judgment: JudgmentRecord
+    tail: str
+    min_margin: FiniteFloat
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        k = len(self.responses)
+        if k < 2 or len(set(self.responses)) != k or {len(self.golds), len(self.tiers), len(self.gold_ranks)} != {k}:
+            raise ValueError("responses, golds, tiers and gold_ranks must be as many, at least two, with distinct ids")
+        said = set(self.judgment.scores or ())
+        said |= {r for a, b, _ in self.judgment.preferences or () for r in (a, b)}
+        if not said <= set(self.responses):
+            raise ValueError("the judgment names responses that the ladder does not have")
+        if (self.judgment.scores is None) == (self.judgment.preferences is None):
+            raise ValueError("a judgment has either scores or preferences")
+        return self
+
+    def truth(self) -> Truth:
+        """The truth part of the record."""
+        return Truth(
+            self.ladder,
+            tuple(self.responses),
+            np.array(self.golds),
+            tuple(self.tiers),
+            np.array(self.gold_ranks),
+        )
+
+    def said(self) -> Judgment:
+        """The judgment part of the record; a response that it does not name is unscored."""
+        kept = self.judgment
+        scores = None if kept.scores is None else {r: kept.scores.get(r) for r in self.responses}
+        preferences = None if kept.preferences is None else [Preference(*p) for p in kept.preferences]
+        return Judgment(self.ladder, scores, preferences, kept.reasons)

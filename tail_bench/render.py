@@ -1,0 +1,146 @@
+"""A report for people: the table in the terminal and what it means in words."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from tail_bench.report import FigureRecord, Report
+
+REGIONS_IN_WORDS = "tail: both responses are in the tail; cross: one of them; body: neither"
+
+
+def render(report: Report) -> RenderableType:
+    """The report as rich renders it. Everything from files goes in as plain text, never as markup."""
+    data = report.dataset
+    version = f" {data.version}" if data.version else ""
+    margin = f", min_margin {data.min_margin:g}" if data.min_margin else ""
+    title = Text.assemble((report.grader.name, "bold"), " on ", (f"{data.name}{version}", "bold"))
+    facts = Text(
+        f"{data.n_judged:,} of {data.n_ladders:,} ladders, {data.n_responses:,} responses in all;"
+        f" the tail is {data.tail}{margin}; fingerprint {data.fingerprint[:12]}",
+        style="dim",
+    )
+    parts: list[RenderableType] = [
+        Text(),
+        title,
+        facts,
+        Text(),
+        _table(report),
+        Text(REGIONS_IN_WORDS, style="dim"),
+        Text(),
+        in_words(report),
+    ]
+    if data.n_without_pairs:
+        parts.append(Text(f"{data.n_without_pairs} ladders have no pair at all (equal golds).", style="dim"))
+    parts += _unscored(report)
+    parts += [Text(f"Warning: {warning}", style="yellow") for warning in report.warnings]
+    parts.append(Text())
+    return Group(*parts)
+
+
+def _table(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("region")
+    for name in (
+        "accuracy",
+        "95 % interval",
+        "strict",
+        "ties",
+        "unscored",
+        "overconfident",
+        "ladders",
+        "pairs",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, region in report.regions.items():
+        accuracy = region.accuracy
+        table.add_row(
+            name,
+            two(accuracy.value),
+            _interval(accuracy),
+            two(region.strict_accuracy.value),
+            two(region.tie_rate.value),
+            two(region.unscored_rate.value),
+            signed(region.calibration.fitted.overconfidence.value),
+            f"{accuracy.n_ladders:,}",
+            f"{accuracy.n_pairs:,}",
+            style="bold" if name == "tail" else "",
+        )
+    return table
+
+
+def _interval(figure: FigureRecord, value: str = "{:.2f} to {:.2f}") -> str:
+    if figure.ci_low is None or figure.ci_high is None:
+        return "-"
+    return value.format(figure.ci_low, figure.ci_high)
+
+
+def two(value: float | None) -> str:
+    """Two decimals: the third is noise of the bootstrap."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def signed(value: float | None) -> str:
+    """Two decimals with a sign."""
+    return "-" if value is None else f"{value + 0.0:+.2f}"
+
+
+def in_words(report: Report) -> Text:
+    """What the figures mean, in words; it claims no more than the intervals allow."""
+    tail = report.regions["tail"]
+    value, low, high = tail.accuracy.value, tail.accuracy.ci_low, tail.accuracy.ci_high
+    if value is None:
+        return Text(f"Nothing can be said of the tail: {tail.accuracy.reason}.")
+    share = f"it ranks {100 * value:.0f} of 100 pairs right (a coin 50)"
+    if report.regions["all"].unscored_rate.value == 1:
+        said = "The grader scored nothing, so nothing can be said of it; see why below."
+    elif tail.tie_rate.value == 1:
+        said = "In the tail this grader ties every pair: a policy trained on it sees no difference there."
+    elif low is None or high is None:
+        said = f"In the tail {share}; one ladder is too few for an interval."
+    elif low > 0.5:
+        said = f"In the tail this grader tells better from worse: {share}, and the interval excludes chance."
+    elif high < 0.5:
+        said = f"In the tail this grader prefers the worse response: {share}, and the interval excludes chance."
+    else:
+        said = f"In the tail this grader cannot be told from a coin: {share}, and the interval includes chance."
+    return Text(" ".join([said, *_ties(tail.tie_rate.value), *_gap(report)]))
+
+
+def _ties(rate: float | None) -> list[str]:
+    return (
+        [f"It ties {100 * rate:.0f} % of the tail pairs: there a policy gets no gradient."]
+        if rate and 0.1 <= rate < 1
+        else []
+    )
+
+
+def _gap(report: Report) -> list[str]:
+    gap = report.tail_gap
+    if gap.value is None or gap.ci_low is None or gap.ci_high is None:
+        return []
+    if gap.against == "body":
+        name, other = "Tail gap (body - tail)", "below it"
+    else:
+        name, other = "Gap to the cross pairs, for want of a body (cross - tail)", "across its edge"
+    what = f"{name}: {signed(gap.value)} ({_interval(gap, '{:+.2f} to {:+.2f}')})"
+    if gap.ci_low > 0:
+        return [f"{what}: it is worse in the tail than {other}."]
+    if gap.ci_high < 0:
+        return [f"{what}: it is better in the tail than {other}."]
+    return [f"{what}: no clear difference between the tail and {other}."]
+
+
+def _unscored(report: Report) -> list[RenderableType]:
+    unscored = report.unscored
+    if not unscored.count:
+        return [Text(f"All {unscored.of:,} {unscored.unit} were scored.", style="dim")]
+    rows = [f"{n:,} x {reason}" for reason, n in list(unscored.reasons.items())[:5]]
+    if len(unscored.reasons) > 5:
+        rows.append(f"and {len(unscored.reasons) - 5} more reasons (--json has all)")
+    rows.append("first: " + ", ".join(f"{e['ladder']} / {e['response']}" for e in unscored.first))
+    title = f"{unscored.count:,} of {unscored.of:,} {unscored.unit} are unscored; their pairs count as wrong:"
+    return [Text(title, style="red"), Padding(Text("\n".join(rows)), (0, 0, 0, 2))]

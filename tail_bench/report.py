@@ -1,0 +1,461 @@
+"""The report: what a grader's judgments say about it, the same from logs, score files and Python."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from tail_bench.errors import InputError
+from tail_bench.judgments import (
+    Judgment,
+    ScoreFile,
+    Truth,
+    as_judgments,
+    check_match,
+    gold_fingerprint,
+    golds_of,
+    truths_of,
+)
+from tail_bench.ladders.load import Dataset, fingerprint
+from tail_bench.ladders.schema import Ladder
+from tail_bench.ladders.tail import FORMS, TIERS, TailSpec, default_tail
+from tail_bench.stats.bootstrap import RESAMPLES, SEED
+from tail_bench.stats.calibration import folds_of
+from tail_bench.stats.figures import Figure, Figures, figures
+from tail_bench.stats.pairs import JudgedLadder, PairTable, pair_table
+
+DECIMALS = 6
+EXAMPLES = 5
+TIED_TOPS = 0.2
+"""Share of ladders with a tie at the top from which scores in [0, 1] look squashed."""
+
+
+class FigureRecord(BaseModel):
+    """A figure as reported; null where unknown, then `reason` says why."""
+
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n_ladders: int
+    n_pairs: int
+    method: str | None
+    reason: str | None = None
+
+
+class GapRecord(FigureRecord):
+    """The tail gap: accuracy in the region `against` less accuracy in the tail, on the ladders that have both."""
+
+    against: str
+
+
+class FittedRecord(BaseModel):
+    """Calibration of the fitted probability. temperatures: one a fold (null where there was nothing to fit)."""
+
+    overconfidence: FigureRecord
+    temperatures: list[float | None]
+    at_bound: bool
+
+
+class CalibrationRecord(BaseModel):
+    """How sure the grader is against how right it is."""
+
+    fitted: FittedRecord
+
+
+class RegionRecord(BaseModel):
+    """The figures of one region of pairs."""
+
+    accuracy: FigureRecord
+    strict_accuracy: FigureRecord
+    tie_rate: FigureRecord
+    unscored_rate: FigureRecord
+    calibration: CalibrationRecord
+
+
+class Unscored(BaseModel):
+    """What could not be scored: how many of how many (responses, or pairs for preferences), why, and the first few."""
+
+    count: int
+    of: int
+    unit: Literal["responses", "pairs"]
+    reasons: dict[str, int]
+    first: list[dict[str, str]]
+
+
+class GraderInfo(BaseModel):
+    """What is under test: name, kind (reward, scores, ...) and what its log or score file says of it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    kind: str
+
+
+class DatasetInfo(BaseModel):
+    """What it was tested on. `fingerprint` identifies the whole data set; `n_judged` ladders of it were judged."""
+
+    name: str
+    version: str | None
+    fingerprint: str
+    n_ladders: int
+    n_responses: int
+    n_judged: int
+    n_without_pairs: int
+    tail: str
+    min_margin: float
+
+
+class RunInfo(BaseModel):
+    """How the judgments were made: versions and settings, and how many of the planned ladders were completed."""
+
+    model_config = ConfigDict(extra="allow")
+
+    versions: dict[str, str]
+    completed: int
+    total: int
+    settings: dict[str, Any]
+
+
+class Report(BaseModel):
+    """The report (schema tail_bench.report/1)."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    schema_: Literal["tail_bench.report/1"] = Field(default="tail_bench.report/1", alias="schema")
+    grader: GraderInfo
+    dataset: DatasetInfo
+    run: RunInfo
+    regions: dict[str, RegionRecord]
+    tail_gap: GapRecord
+    unscored: Unscored
+    warnings: list[str]
+
+    def to_json(self) -> str:
+        """The report as one JSON document."""
+        return self.model_dump_json(by_alias=True, indent=2)
+
+
+def report(
+    ladders: Dataset | Sequence[Ladder],
+    scores: Mapping[str, Any],
+    tail: str | TailSpec | None = None,
+    min_margin: float = 0.0,
+    *,
+    grader: str = "scores",
+    intervals: bool = True,
+) -> Report:
+    """The report of scores computed elsewhere.
+
+    Args:
+        ladders: the whole data set, as from `tail_bench.load`.
+        scores: {ladder id: {response id: number or None}}, or a list in the order of the ladder's responses. None and
+            NaN are unscored.
+        tail: a TailSpec or its text (`top_k:2`, ...); default: the upper two tiers, else top_k:2.
+        min_margin: least difference of golds of a pair.
+        grader: the grader's name, for the report.
+        intervals: False leaves out the bootstrap (in a training callback).
+
+    Raises:
+        InputError: scores that do not fit the ladders, a tail that no ladder has.
+    """
+    dataset = (
+        ladders
+        if isinstance(ladders, Dataset)
+        else Dataset("ladders given", None, list(ladders), fingerprint(list(ladders)))
+    )
+    truths = truths_of(dataset.ladders)
+    judgments = as_judgments(scores, truths)
+    check_match(truths, judgments, "scores do not fit the ladders:")
+    return _of_all(_named(dataset), truths, judgments, tail, min_margin, {"name": grader, "kind": "scores"}, intervals)
+
+
+def report_scores(
+    file: ScoreFile, dataset: Dataset, tail: str | TailSpec | None = None, min_margin: float = 0.0
+) -> Report:
+    """The report of a score file on a data set."""
+    truths = truths_of(dataset.ladders)
+    check_match(truths, file.judgments, f"{file.path} does not fit data set {dataset.name}:")
+    return _of_all(_named(dataset), truths, file.judgments, tail, min_margin, _grader(file))
+
+
+def report_gold(
+    file: ScoreFile, gold_file: ScoreFile, tail: str | TailSpec | None = None, min_margin: float = 0.0
+) -> Report:
+    """The report of a score file against a gold file of the same responses (one's own rollouts: no data set)."""
+    truths, without = golds_of(gold_file)
+    kept = {t.ladder: frozenset(t.responses) for t in truths}
+    check_match(
+        [Truth(j.ladder, tuple(j.scores or ()), np.zeros(0), (), np.zeros(0)) for j in gold_file.judgments],
+        file.judgments,
+        f"{file.path} does not fit {gold_file.path}:",
+    )
+    judgments = [
+        Judgment(
+            j.ladder,
+            None if j.scores is None else {r: s for r, s in j.scores.items() if r in kept[j.ladder]},
+            None
+            if j.preferences is None
+            else [p for p in j.preferences if p.a in kept[j.ladder] and p.b in kept[j.ladder]],
+        )
+        for j in file.judgments
+        if j.ladder in kept
+    ]
+    about = {"name": gold_file.path.stem, "version": None, "fingerprint": gold_fingerprint(gold_file)}
+    grader = {**_grader(file), "gold": _grader(gold_file)}
+    result = _of_all(about, truths, judgments, tail, min_margin, grader)
+    if without:
+        result.warnings.append(f"{without:,} responses have no gold in {gold_file.path.name}: they take no part")
+    if len(gold_file.judgments) > len(kept):
+        result.warnings.append(
+            f"{len(gold_file.judgments) - len(kept):,} ladders have fewer than two golds: they take no part"
+        )
+    return result
+
+
+def _grader(file: ScoreFile) -> dict[str, Any]:
+    return {**file.header, "name": str(file.header.get("model") or file.path.stem), "kind": "scores"}
+
+
+def _named(dataset: Dataset) -> dict[str, Any]:
+    return {"name": dataset.name, "version": dataset.version, "fingerprint": dataset.fingerprint}
+
+
+def resolve_tail(
+    truths: Sequence[Truth], tail: str | Sequence[str] | TailSpec | None, min_margin: float = 0.0
+) -> TailSpec:
+    """The tail asked for, or the data set's default; InputError where no ladder has a pair in it."""
+    spec = TailSpec.parse(default_tail(tier for t in truths for tier in t.tiers) if tail is None else tail)
+    if any(_has_tail_pair(truth, spec, min_margin) for truth in truths):
+        return spec
+    golds = np.concatenate([t.golds for t in truths])
+    tiers = sorted({tier for t in truths for tier in t.tiers if tier}, key=TIERS.index)
+    raise InputError(
+        f"no ladder has two responses of different quality in the tail {spec}"
+        + (f" with min_margin {min_margin:g}" if min_margin else "")
+        + f": golds run from {golds.min():g} to {golds.max():g}, tiers: {', '.join(tiers) or 'none'}."
+        f" Choose another tail: {FORMS}"
+    )
+
+
+def _has_tail_pair(truth: Truth, spec: TailSpec, min_margin: float) -> bool:
+    tail = spec.members(truth.golds, truth.tiers, truth.ranks)
+    nothing = np.zeros(len(truth.golds))
+    table = pair_table([(0, JudgedLadder(truth.golds, _tier_codes(truth), tail, nothing))], 1, min_margin)
+    return bool((table.region == 0).any())
+
+
+def _tier_codes(truth: Truth) -> NDArray[np.int8]:
+    return np.array([-1 if t is None else TIERS.index(t) for t in truth.tiers], dtype=np.int8)
+
+
+def pairs_of(
+    truths: Sequence[Truth], judgments: Sequence[Judgment], tail: TailSpec, min_margin: float
+) -> tuple[PairTable, list[str]]:
+    """The pair table of the judged ladders and their ids, by which its clusters are numbered.
+
+    Sorted by id, so that the figures do not depend on the order in which ladders were judged or written.
+    """
+    by_id = {t.ladder: t for t in truths}
+    ids = sorted({j.ladder for j in judgments})
+    cluster = {ladder: number for number, ladder in enumerate(ids)}
+    ordered = sorted(judgments, key=lambda j: cluster[j.ladder])
+    return pair_table(
+        ((cluster[j.ladder], _arrays(by_id[j.ladder], j, tail)) for j in ordered), len(ids), min_margin
+    ), ids
+
+
+def _arrays(truth: Truth, judgment: Judgment, tail: TailSpec) -> JudgedLadder:
+    members = tail.members(truth.golds, truth.tiers, truth.ranks)
+    codes = _tier_codes(truth)
+    if judgment.scores is not None:
+        said = [judgment.scores.get(r) for r in truth.responses]
+        scores = np.array([math.nan if s is None else s for s in said], dtype=float)
+        return JudgedLadder(truth.golds, codes, members, scores=scores)
+    return JudgedLadder(truth.golds, codes, members, preferences=_preference_matrix(truth, judgment))
+
+
+def _preference_matrix(truth: Truth, judgment: Judgment) -> NDArray[np.float64]:
+    """(K, K) p(i over j): the mean over what was asked of the pair in either order, NaN where any of it is unscored."""
+    at = {r: i for i, r in enumerate(truth.responses)}
+    total = np.zeros((len(at), len(at)))
+    asked = np.zeros((len(at), len(at)))
+    for a, b, p_a in judgment.preferences or ():
+        p = math.nan if p_a is None else p_a
+        total[at[a], at[b]] += p
+        total[at[b], at[a]] += 1 - p
+        asked[at[a], at[b]] += 1
+        asked[at[b], at[a]] += 1
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / asked)
+
+
+def _of_all(
+    about: Mapping[str, Any],
+    truths: Sequence[Truth],
+    judgments: Sequence[Judgment],
+    tail: str | TailSpec | None,
+    min_margin: float,
+    grader: Mapping[str, Any],
+    intervals: bool = True,
+) -> Report:
+    """A report in which every ladder of the data set is judged."""
+    from tail_bench import __version__
+
+    return build_report(
+        truths,
+        judgments,
+        resolve_tail(truths, tail, min_margin),
+        min_margin,
+        grader=grader,
+        dataset={**about, "n_ladders": len(truths), "n_responses": sum(len(t.responses) for t in truths)},
+        run={
+            "versions": {"tail_bench": __version__},
+            "completed": len(judgments),
+            "total": len(truths),
+            "settings": {"resamples": RESAMPLES, "seed": SEED},
+        },
+        intervals=intervals,
+    )
+
+
+def build_report(
+    truths: Sequence[Truth],
+    judgments: Sequence[Judgment],
+    tail: TailSpec,
+    min_margin: float,
+    *,
+    grader: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    run: Mapping[str, Any],
+    intervals: bool = True,
+) -> Report:
+    """The report of judgments (one a ladder and epoch) on the ladders whose truth is given."""
+    pairs, ids = pairs_of(truths, judgments, tail, min_margin)
+    found = figures(pairs, folds_of(ids), intervals)
+    unscored = _unscored(judgments)
+    n_without = len(ids) - len(np.unique(pairs.cluster))
+    return Report(
+        grader=GraderInfo.model_validate(grader),
+        dataset=DatasetInfo.model_validate(
+            {
+                **dataset,
+                "n_judged": len(ids),
+                "n_without_pairs": n_without,
+                "tail": str(tail),
+                "min_margin": min_margin,
+            }
+        ),
+        run=RunInfo.model_validate(run),
+        regions=_regions(found),
+        tail_gap=GapRecord(**_record(found.tail_gap).model_dump(), against=found.gap_against),
+        unscored=unscored,
+        warnings=_warnings(judgments, run, dataset, len(ids), found),
+    )
+
+
+def _regions(found: Figures) -> dict[str, RegionRecord]:
+    fitted = found.fitted
+    temperatures = [_rounded(t) for t in fitted.temperatures] if fitted else []
+    return {
+        name: RegionRecord(
+            accuracy=_record(region.accuracy),
+            strict_accuracy=_record(region.strict_accuracy),
+            tie_rate=_record(region.tie_rate),
+            unscored_rate=_record(region.unscored_rate),
+            calibration=CalibrationRecord(
+                fitted=FittedRecord(
+                    overconfidence=_record(region.overconfidence),
+                    temperatures=temperatures,
+                    at_bound=fitted is not None and any(fitted.at_bound),
+                )
+            ),
+        )
+        for name, region in found.regions.items()
+    }
+
+
+def _record(figure: Figure) -> FigureRecord:
+    return FigureRecord(
+        value=_rounded(figure.value),
+        ci_low=_rounded(figure.ci_low),
+        ci_high=_rounded(figure.ci_high),
+        n_ladders=figure.n_ladders,
+        n_pairs=figure.n_pairs,
+        method=None if figure.method == "none" else figure.method,
+        reason=figure.reason,
+    )
+
+
+def _rounded(value: float) -> float | None:
+    # Sums in another order differ in the last bits: what is published is the same on every machine. (+ 0.0: no -0.0)
+    return round(value, DECIMALS) + 0.0 if math.isfinite(value) else None
+
+
+def _unscored(judgments: Sequence[Judgment]) -> Unscored:
+    first: list[dict[str, str]] = []
+    reasons: Counter[str] = Counter()
+    of = 0
+    pairwise = any(j.preferences is not None for j in judgments)
+    for judgment in judgments:
+        said: list[tuple[str, float | None]] = list((judgment.scores or {}).items())
+        said += [(f"{p.a} over {p.b}", p.p_a) for p in judgment.preferences or ()]
+        of += len(said)
+        for response, value in said:
+            if value is None:
+                reason = judgment.reasons.get(response, "null in the score file")
+                reasons[reason] += 1
+                if len(first) < EXAMPLES:
+                    first.append({"ladder": judgment.ladder, "response": response, "reason": reason})
+    return Unscored(
+        count=sum(reasons.values()),
+        of=of,
+        unit="pairs" if pairwise else "responses",
+        reasons=dict(reasons.most_common()),
+        first=first,
+    )
+
+
+def _warnings(
+    judgments: Sequence[Judgment],
+    run: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    n_judged: int,
+    found: Figures,
+) -> list[str]:
+    warnings = []
+    if run["completed"] < run["total"]:
+        warnings.append(
+            f"only {run['completed']:,} of {run['total']:,} ladders were judged: the run was cut off or had errors"
+            " (`inspect eval-retry LOG` goes on with it)"
+        )
+    elif n_judged < dataset["n_ladders"]:
+        warnings.append(f"{n_judged:,} of the data set's {dataset['n_ladders']:,} ladders were run")
+    if found.regions["tail"].accuracy.n_pairs == found.regions["all"].accuracy.n_pairs:
+        warnings.append("every pair lies in the tail: there is nothing below it to compare the tail with")
+    if _looks_squashed([j.scores for j in judgments if j.scores is not None]):
+        warnings.append(
+            "all scores lie in [0, 1] and many ladders tie at the top: an activation (sigmoid or softmax) was probably"
+            " left on, which makes ties where the reward has none; ask the server for raw scores"
+        )
+    return warnings
+
+
+def _looks_squashed(scores: Sequence[Mapping[str, float | None]]) -> bool:
+    tied = 0
+    values: set[float] = set()
+    for ladder in scores:
+        own = [s for s in ladder.values() if s is not None]
+        if not own:
+            continue
+        if min(own) < 0 or max(own) > 1:
+            return False
+        values.update(own)
+        tied += len(own) > 1 and own.count(max(own)) > 1
+    pass_or_fail = values <= {0.0, 1.0} and values != {1.0}
+    return bool(values) and not pass_or_fail and tied >= TIED_TOPS * len(scores)

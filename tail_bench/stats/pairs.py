@@ -1,0 +1,109 @@
+"""From golds and judgments to pairs: one row for each two responses of a ladder of which one is better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TAIL, CROSS, BODY = 0, 1, 2
+REGIONS = ("tail", "cross", "body")
+GOLD_TOLERANCE = 1e-9
+"""Golds closer than this are equal: means of raters' points and weighted shares carry rounding."""
+
+P_TIE_TOLERANCE = 1e-9
+P_CLIP = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedLadder:
+    """One ladder as arrays. `tiers` are codes, -1 for none; a grader gives `scores` or `preferences`.
+
+    golds (K,); tiers (K,); tail (K,) bool; scores (K,), NaN where unscored; preferences (K, K), entry [i, j] =
+    p(i over j), NaN where unscored, with preferences[j, i] = 1 - preferences[i, j].
+    """
+
+    golds: NDArray[np.float64]
+    tiers: NDArray[np.int8]
+    tail: NDArray[np.bool_]
+    scores: NDArray[np.float64] | None = None
+    preferences: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PairTable:
+    """All pairs of a data set, P rows; `cluster` is the index of the pair's ladder, 0 to n_clusters - 1.
+
+    region: TAIL, CROSS or BODY. margin: the grader's evidence that the better response is better (difference of scores,
+    or log-odds of the preference): above 0 right, 0 a tie, below 0 wrong, NaN unscored. better, worse: positions of the
+    two responses in their ladder.
+    """
+
+    n_clusters: int
+    cluster: NDArray[np.int32]
+    region: NDArray[np.int8]
+    margin: NDArray[np.float64]
+    better: NDArray[np.int32]
+    worse: NDArray[np.int32]
+
+    @property
+    def outcome(self) -> NDArray[np.float64]:
+        """(P,) 1 right, 0.5 tie, 0 wrong, NaN unscored."""
+        return (np.sign(self.margin) + 1) / 2
+
+
+@cache
+def _two_of(k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return np.triu_indices(k, 1)
+
+
+def pair_table(ladders: Iterable[tuple[int, JudgedLadder]], n_clusters: int, min_margin: float = 0.0) -> PairTable:
+    """The pairs of (cluster, ladder)s: golds apart by more than the tolerance and at least `min_margin`, and tiers
+    different where both have one (docs/statistics.md, 1).
+
+    A ladder judged several times (epochs) comes several times, in the same cluster.
+    """
+    rows: list[tuple[NDArray[Any], ...]] = []
+    clusters: list[int] = []
+    for cluster, ladder in ladders:
+        i, j = _two_of(len(ladder.golds))
+        gap = ladder.golds[i] - ladder.golds[j]
+        flip = gap < 0
+        size = np.abs(gap)
+        tier_i, tier_j = ladder.tiers[i], ladder.tiers[j]
+        keep = (size > GOLD_TOLERANCE) & (size >= min_margin - GOLD_TOLERANCE) & ~((tier_i == tier_j) & (tier_i >= 0))
+        if not keep.any():
+            continue
+        better = np.where(flip, j, i)[keep]
+        worse = np.where(flip, i, j)[keep]
+        n_tail = ladder.tail[better].astype(np.int8) + ladder.tail[worse]
+        rows.append(
+            (
+                (TAIL + BODY - n_tail).astype(np.int8),
+                _margins(ladder, better, worse),
+                better.astype(np.int32),
+                worse.astype(np.int32),
+            )
+        )
+        clusters.append(cluster)
+    if not rows:
+        empty = np.zeros(0, np.int32)
+        return PairTable(n_clusters, empty, np.zeros(0, np.int8), np.zeros(0), empty, empty)
+    region, margin, better, worse = (np.concatenate(column) for column in zip(*rows, strict=True))
+    cluster_of = np.repeat(np.array(clusters, np.int32), [len(r[0]) for r in rows])
+    return PairTable(n_clusters, cluster_of, region, margin, better, worse)
+
+
+def _margins(ladder: JudgedLadder, better: NDArray[np.intp], worse: NDArray[np.intp]) -> NDArray[np.float64]:
+    if ladder.scores is not None:
+        with np.errstate(over="ignore"):
+            margin = ladder.scores[better] - ladder.scores[worse]
+        return np.clip(margin, -np.finfo(float).max, np.finfo(float).max)
+    assert ladder.preferences is not None
+    p = ladder.preferences[better, worse]
+    clipped = np.clip(p, P_CLIP, 1 - P_CLIP)
+    return np.where(np.abs(p - 0.5) < P_TIE_TOLERANCE, 0.0, np.log(clipped / (1 - clipped)))
