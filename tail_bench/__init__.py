@@ -12,24 +12,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tail_bench.errors import InputError
     from tail_bench.ladders.load import load
-    from tail_bench.report import Report, report
+    from tail_bench.reporting import Report, report
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "Report", "__version__", "load", "report"]
 
 # Loaded on first use: `import tail_bench` must not cost a training script numpy, pydantic or Inspect.
+# (No module may bear one of these names: importing it would put the module in the function's place.)
 _HOME = {
     "InputError": "tail_bench.errors",
     "load": "tail_bench.ladders.load",
-    "report": "tail_bench.report",
-    "Report": "tail_bench.report",
+    "report": "tail_bench.reporting",
+    "Report": "tail_bench.reporting",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'tail_bench' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
-    # Importing the submodule tail_bench.report binds that name to the module: the function takes it back.
-    globals()[name] = value
-    return value
+    return getattr(import_module(_HOME[name]), name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from tail_bench.report import Report
+    from tail_bench.reporting import Report
 
 BAD_INPUT = 2
 
@@ -102,7 +102,7 @@ def _score_report(
 ) -> Report:
     from tail_bench.judgments import read_scores
     from tail_bench.ladders.load import load_dataset
-    from tail_bench.report import report_gold, report_scores
+    from tail_bench.reporting import report_gold, report_scores
 
     file = read_scores(scores)
     if gold is not None:

@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from tail_bench.errors import InputError
 from tail_bench.ladders.tail import TailSpec
 from tail_bench.records import ScoreRecord
-from tail_bench.report import Report, build_report, resolve_tail
-from tail_bench.stats.bootstrap import RESAMPLES, SEED
+from tail_bench.reporting import BOOTSTRAP, Report, build_report, resolve_tail
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog
@@ -68,7 +67,7 @@ def report_log(path: str, tail: str | None = None, min_margin: float | None = No
             grader={"name": log.eval.model, "kind": about.get("kind", "reward")},
             dataset=dataset,
             run={
-                "versions": {**log.eval.packages, **about.get("versions", {})},
+                "versions": log.eval.packages,
                 "completed": len(records),
                 "total": max(planned, len(records)),
                 "status": log.status,
@@ -77,8 +76,7 @@ def report_log(path: str, tail: str | None = None, min_margin: float | None = No
                     "task_args": log.eval.task_args,
                     "model_args": log.eval.model_args,
                     "epochs": log.eval.config.epochs or 1,
-                    "resamples": RESAMPLES,
-                    "seed": SEED,
+                    **BOOTSTRAP,
                 },
             },
         )

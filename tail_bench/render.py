@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tail_bench.report import FigureRecord, Report
+from tail_bench.reporting import FigureRecord, Report
 
 REGIONS_IN_WORDS = "tail: both responses are in the tail; cross: one of them; body: neither"
 

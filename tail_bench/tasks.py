@@ -86,10 +86,9 @@ def _task(
     kind: str,
 ) -> Task:
     """A task over a data set's ladders, one sample each, judged by the solver."""
-    from tail_bench import __version__
     from tail_bench.judgments import truths_of
     from tail_bench.ladders.load import load_dataset
-    from tail_bench.report import resolve_tail
+    from tail_bench.reporting import resolve_tail
 
     if isinstance(min_margin, bool) or not isinstance(min_margin, (int, float)) or not 0 <= min_margin < float("inf"):
         raise prerequisite_error(f"-T min_margin={min_margin}: must be a number of at least 0")
@@ -124,6 +123,6 @@ def _task(
         dataset=MemoryDataset(samples, name=data.name, location=dataset),
         solver=solver,
         scorer=ladder_scorer(),
-        metadata={"tail_bench": {"kind": kind, "dataset": about, "versions": {"tail_bench": __version__}}},
+        metadata={"tail_bench": {"kind": kind, "dataset": about}},
         version=1,
     )

@@ -164,17 +164,14 @@ def load_callable(name: str) -> Callable[..., Any]:
         raise prerequisite_error(f"rm-python/{name}: importing {module_name!r} failed: {_raised(error)}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
-            there = (
-                sorted(n for n, v in vars(found).items() if callable(v) and not n.startswith("_"))
-                if hasattr(found, "__dict__")
-                else []
-            )
+            there = [n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n, None))]
             raise prerequisite_error(
                 f"rm-python/{name}: {module_name!r} has no {attribute!r}; callables there: {', '.join(there) or 'none'}"
             )
         found = getattr(found, part)
     if not callable(found) or inspect.isclass(found):
-        raise prerequisite_error(f"rm-python/{name}: is a {type(found).__name__}, not a function or callable object")
+        kind = type(found).__name__
+        raise prerequisite_error(f"rm-python/{name}: is of type {kind}, not a function or callable object")
     return found  # type: ignore[no-any-return]
 
 

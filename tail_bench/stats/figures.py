@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tail_bench.stats.bootstrap import RESAMPLES, SEED, Interval, Method, mean_intervals
+from tail_bench.stats.bootstrap import RESAMPLES, SEED, Interval, Method, mean_interval
 from tail_bench.stats.calibration import FittedConfidence, fitted_confidence
 from tail_bench.stats.pairs import REGIONS, TAIL, PairTable
 
@@ -63,7 +62,7 @@ def figures(
     fitted = fitted_confidence(pairs.margin, pairs.cluster, folds)
     masks = {name: pairs.region == code for code, name in enumerate(REGIONS)}
     masks["all"] = np.ones(len(pairs.region), dtype=bool)
-    how = _Interval(intervals, resamples, seed)
+    how = _Intervals(intervals, resamples, seed)
     regions = {name: _region(pairs, mask, fitted, how) for name, mask in masks.items()}
     against = "body" if regions["body"].accuracy.n_ladders else "cross"
     return Figures(regions, _gap(pairs, masks["tail"], masks[against], how), against, fitted)
@@ -72,94 +71,74 @@ def figures(
 def accuracy_of_ladders(pairs: PairTable) -> dict[str, NDArray[np.float64]]:
     """Region -> (n_clusters,) accuracy of each ladder, NaN where it has no pair in the region."""
     credit = np.nan_to_num(pairs.outcome, nan=0.0)
-    return {name: _per_ladder(pairs, pairs.region == code, credit)[0] for code, name in enumerate(REGIONS)}
+    return {name: _per_ladder(pairs, pairs.region == code, credit) for code, name in enumerate(REGIONS)}
 
 
-def tail_accuracy(pairs: PairTable, resamples: int = RESAMPLES, seed: int = SEED) -> Figure:
+def tail_accuracy(pairs: PairTable) -> Figure:
     """The headline alone, with its interval."""
-    credit = np.nan_to_num(pairs.outcome, nan=0.0)
-    column = _per_ladder(pairs, pairs.region == TAIL, credit)
-    return _figures_of([column], SHARE, _Interval(True, resamples, seed), "no pair in this region")[0]
+    tail = pairs.region == TAIL
+    return _figure(pairs, tail, np.nan_to_num(pairs.outcome, nan=0.0), SHARE, _Intervals(True, RESAMPLES, SEED))
 
 
 @dataclass(frozen=True, slots=True)
-class _Interval:
+class _Intervals:
+    """Whether intervals are wanted, and from what."""
+
     wanted: bool
     resamples: int
     seed: int
 
-    def of(self, columns: NDArray[np.float64], scale: tuple[float, float]) -> list[Interval]:
-        if not self.wanted:
-            return [Interval(np.nan, np.nan, "none")] * columns.shape[1]
-        return mean_intervals(columns, scale, self.resamples, self.seed)
 
-
-def _per_ladder(
-    pairs: PairTable, mask: NDArray[np.bool_], value: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], int]:
-    """(n_clusters,) mean of `value` over each ladder's pairs in `mask`, NaN where it has none; and how many pairs."""
+def _per_ladder(pairs: PairTable, mask: NDArray[np.bool_], value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n_clusters,) mean of `value` over each ladder's pairs in `mask`, NaN where it has none."""
     cluster = pairs.cluster[mask]
     count = np.bincount(cluster, minlength=pairs.n_clusters)
     total = np.bincount(cluster, weights=value[mask], minlength=pairs.n_clusters)
     with np.errstate(invalid="ignore"):
-        return total / count, len(cluster)
+        return np.asarray(total / count)
 
 
-def _figures_of(
-    columns: Sequence[tuple[NDArray[np.float64], int]],
-    scale: tuple[float, float],
-    how: _Interval,
-    why_none: str,
-) -> list[Figure]:
-    """A figure from each (per-ladder values, number of pairs); they must have their NaNs at the same ladders."""
-    there = ~np.isnan(columns[0][0])
-    n = int(there.sum())
-    if n == 0:
-        return [Figure(np.nan, np.nan, np.nan, 0, 0, "none", why_none) for _ in columns]
-    table = np.column_stack([values[there] for values, _ in columns])
-    reason = "one ladder: no interval" if n == 1 else None if how.wanted else "intervals were not asked for"
-    return [
-        Figure(float(table[:, f].mean()), i.low, i.high, n, columns[f][1], i.method, reason)
-        for f, i in enumerate(how.of(table, scale))
-    ]
+def _mean_figure(
+    ladders: NDArray[np.float64], n_pairs: int, scale: tuple[float, float], how: _Intervals, why_none: str
+) -> Figure:
+    """The mean of the per-ladder values that are not NaN, with its interval."""
+    values = ladders[~np.isnan(ladders)]
+    if len(values) == 0:
+        return Figure(np.nan, np.nan, np.nan, 0, 0, "none", why_none)
+    reason = "one ladder: no interval" if len(values) == 1 else None
+    if how.wanted:
+        interval = mean_interval(values, scale, how.resamples, how.seed)
+    else:
+        interval, reason = Interval(np.nan, np.nan, "none"), "intervals were not asked for"
+    return Figure(float(values.mean()), interval.low, interval.high, len(values), n_pairs, interval.method, reason)
 
 
-def _region(pairs: PairTable, mask: NDArray[np.bool_], fitted: FittedConfidence | None, how: _Interval) -> Region:
+def _figure(
+    pairs: PairTable, mask: NDArray[np.bool_], value: NDArray[np.float64], scale: tuple[float, float], how: _Intervals
+) -> Figure:
+    """The figure of a value of pairs, over the pairs in `mask`."""
+    return _mean_figure(_per_ladder(pairs, mask, value), int(mask.sum()), scale, how, "no such pair")
+
+
+def _region(pairs: PairTable, mask: NDArray[np.bool_], fitted: FittedConfidence | None, how: _Intervals) -> Region:
     outcome = pairs.outcome
     unscored = np.isnan(outcome)
-    tied = outcome == 0.5
-    accuracy, strict, unscored_rate = _figures_of(
-        [
-            _per_ladder(pairs, mask, np.where(unscored, 0.0, outcome)),
-            _per_ladder(pairs, mask, (outcome == 1).astype(float)),
-            _per_ladder(pairs, mask, unscored.astype(float)),
-        ],
-        SHARE,
-        how,
-        "no pair in this region",
-    )
     scored = mask & ~unscored
-    (tie_rate,) = _figures_of(
-        [_per_ladder(pairs, scored, tied.astype(float))], SHARE, how, "no scored pair in this region"
-    )
     if fitted is None:
         overconfidence = Figure(np.nan, np.nan, np.nan, 0, 0, "none", "too few scored ladders to cross-fit")
-    else:
-        # c lies in [0.5, 1] and the outcome in [0, 1]
-        (overconfidence,) = _figures_of(
-            [_per_ladder(pairs, scored, fitted.confidence - outcome)],
-            (-0.5, 1.0),
-            how,
-            "no scored pair in this region",
-        )
-    return Region(accuracy, strict, tie_rate, unscored_rate, overconfidence)
+    else:  # confidence lies in [0.5, 1] and the outcome in [0, 1]
+        overconfidence = _figure(pairs, scored, fitted.confidence - outcome, (-0.5, 1.0), how)
+    return Region(
+        accuracy=_figure(pairs, mask, np.where(unscored, 0.0, outcome), SHARE, how),
+        strict_accuracy=_figure(pairs, mask, (outcome == 1).astype(float), SHARE, how),
+        tie_rate=_figure(pairs, scored, (outcome == 0.5).astype(float), SHARE, how),
+        unscored_rate=_figure(pairs, mask, unscored.astype(float), SHARE, how),
+        overconfidence=overconfidence,
+    )
 
 
-def _gap(pairs: PairTable, tail: NDArray[np.bool_], other: NDArray[np.bool_], how: _Interval) -> Figure:
+def _gap(pairs: PairTable, tail: NDArray[np.bool_], other: NDArray[np.bool_], how: _Intervals) -> Figure:
     credit = np.nan_to_num(pairs.outcome, nan=0.0)
-    in_tail, _ = _per_ladder(pairs, tail, credit)
-    in_other, _ = _per_ladder(pairs, other, credit)
-    both = ~np.isnan(in_tail) & ~np.isnan(in_other)
-    n_pairs = int((both[pairs.cluster] & (tail | other)).sum())
-    (gap,) = _figures_of([(in_other - in_tail, n_pairs)], (-1.0, 1.0), how, "no ladder has pairs in both regions")
-    return gap
+    gap = _per_ladder(pairs, other, credit) - _per_ladder(pairs, tail, credit)
+    n_pairs = int((~np.isnan(gap)[pairs.cluster] & (tail | other)).sum())
+    return _mean_figure(gap, n_pairs, (-1.0, 1.0), how, "no ladder has pairs in both regions")

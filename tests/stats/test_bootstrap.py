@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tail_bench.stats.bootstrap import all_equal_interval, mean_intervals
+from tail_bench.stats.bootstrap import all_equal_interval, mean_interval, resampled_means
 
 SHARE = (0.0, 1.0)
 
@@ -24,7 +24,7 @@ def columns(kind, n, rng):
 @pytest.mark.parametrize("n", [25, 60, 400])
 def test_agrees_with_scipy_bca(kind, n):
     values = columns(kind, n, np.random.default_rng(n))
-    (found,) = mean_intervals(values[:, None], SHARE)
+    found = mean_interval(values, SHARE)
     expected = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(1))
     # Two independent bootstraps: the ends of a discrete mean differ by a step, the rest is Monte-Carlo error.
     tolerance = 0.06 * values.std() + 0.5 / n
@@ -33,22 +33,28 @@ def test_agrees_with_scipy_bca(kind, n):
     assert found.high == pytest.approx(expected.confidence_interval.high, abs=tolerance)
 
 
-def test_columns_are_resampled_together_and_alike():
-    """A figure's interval is the same whichever figures it is computed with: a report can be recomputed in parts."""
+def test_strata_are_the_bootstrap():
+    """Resampled means from strata against those of ladders drawn one by one: same centre, width, skew and quantiles."""
     rng = np.random.default_rng(3)
-    both = np.column_stack([rng.random(200), rng.binomial(4, 0.7, 200) / 4, rng.random(200)])
-    together = mean_intervals(both, SHARE)
-    for f in range(3):
-        (alone,) = mean_intervals(both[:, [f]], SHARE)
-        assert (together[f].low, together[f].high) == pytest.approx((alone.low, alone.high), abs=1e-12)
-    assert together == mean_intervals(both, SHARE)
-    assert together != mean_intervals(both, SHARE, seed=1)
+    for values in (rng.beta(6, 1, 300), np.r_[rng.normal(0, 0.01, 299), 5.0], rng.pareto(2.5, 300)):
+        drawn = values[rng.integers(0, 300, size=(40_000, 300))].mean(axis=1)
+        found = resampled_means(values, 40_000, seed=0)
+        assert found.mean() == pytest.approx(drawn.mean(), abs=4 * drawn.std() / 200)
+        assert found.std() == pytest.approx(drawn.std(), rel=0.02)
+        assert stats.skew(found) == pytest.approx(stats.skew(drawn), abs=0.1)
+        assert stats.ks_2samp(found, drawn).pvalue > 1e-3
+
+
+def test_same_seed_same_interval():
+    values = np.random.default_rng(3).random(200)
+    assert mean_interval(values, SHARE) == mean_interval(values, SHARE)
+    assert mean_interval(values, SHARE) != mean_interval(values, SHARE, seed=1)
 
 
 @given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=2, max_size=40))
 @settings(max_examples=60, deadline=None)
 def test_interval_holds_the_estimate_and_stays_on_the_scale(own):
-    (found,) = mean_intervals(np.array(own)[:, None], SHARE, resamples=500)
+    found = mean_interval(np.array(own), SHARE, resamples=500)
     assert -1e-12 <= found.low <= np.mean(own) + 1e-9
     assert np.mean(own) - 1e-9 <= found.high <= 1 + 1e-12
     assert found.low < found.high
@@ -65,14 +71,14 @@ def test_all_equal_at_an_end_is_clopper_pearson(n):
 
 
 def test_all_equal_inside_the_scale():
-    (found,) = mean_intervals(np.zeros((10, 1)), (-1.0, 1.0))
+    found = mean_interval(np.zeros(10), (-1.0, 1.0))
     pi = 1 - 0.025**0.1
     assert found.method == "all-equal"
     assert (found.low, found.high) == pytest.approx((-pi, pi))
 
 
 def test_one_ladder_has_no_interval():
-    (found,) = mean_intervals(np.array([[0.7]]), SHARE)
+    found = mean_interval(np.array([0.7]), SHARE)
     assert found.method == "none"
     assert np.isnan(found.low)
     assert np.isnan(found.high)
@@ -81,5 +87,5 @@ def test_one_ladder_has_no_interval():
 def test_percentile_where_bca_is_undefined():
     # With few resamples of a rare event it happens that none lies below the estimate: then z0 is infinite.
     rare = np.array([0.0] * 59 + [1.0])
-    methods = {mean_intervals(rare[:, None], SHARE, resamples=2, seed=s)[0].method for s in range(40)}
+    methods = {mean_interval(rare, SHARE, resamples=2, seed=s).method for s in range(40)}
     assert "percentile" in methods

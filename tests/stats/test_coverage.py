@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tail_bench.stats.bootstrap import mean_intervals
+from tail_bench.stats.bootstrap import mean_interval
 
 DATA_SETS, LADDERS, RESAMPLES = 2000, 60, 2000
 
@@ -21,8 +21,13 @@ def four_dependent_pairs(rng: np.random.Generator, accuracy: float) -> np.ndarra
     return rng.binomial(4, own) / 4
 
 
+def continuous(rng: np.random.Generator, accuracy: float) -> np.ndarray:
+    """Sixty different values, as overconfidence has: more than there are strata."""
+    return rng.beta(4 * accuracy, 4 * (1 - accuracy), size=LADDERS)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("draw", [one_pair_with_ties, four_dependent_pairs])
+@pytest.mark.parametrize("draw", [one_pair_with_ties, four_dependent_pairs, continuous])
 @pytest.mark.parametrize(
     ("accuracy", "least", "most"), [(0.5, 0.92, 0.98), (0.7, 0.92, 0.98), (0.9, 0.92, 0.98), (0.97, 0.90, 1.0)]
 )
@@ -31,6 +36,6 @@ def test_intervals_cover(draw, accuracy, least, most):
     covered = 0
     for number in range(DATA_SETS):
         values = draw(rng, accuracy)
-        (interval,) = mean_intervals(values[:, None], (0.0, 1.0), RESAMPLES, seed=number)
+        interval = mean_interval(values, (0.0, 1.0), RESAMPLES, seed=number)
         covered += interval.low - 1e-12 <= accuracy <= interval.high + 1e-12
     assert least <= covered / DATA_SETS <= most

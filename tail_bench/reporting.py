@@ -32,6 +32,7 @@ from tail_bench.stats.pairs import JudgedLadder, PairTable, pair_table
 
 DECIMALS = 6
 EXAMPLES = 5
+BOOTSTRAP = {"bootstrap": {"resamples": RESAMPLES, "seed": SEED}}
 TIED_TOPS = 0.2
 """Share of ladders with a tie at the top from which scores in [0, 1] look squashed."""
 
@@ -315,10 +316,10 @@ def _of_all(
         grader=grader,
         dataset={**about, "n_ladders": len(truths), "n_responses": sum(len(t.responses) for t in truths)},
         run={
-            "versions": {"tail_bench": __version__},
+            "versions": {"tail-bench": __version__},
             "completed": len(judgments),
             "total": len(truths),
-            "settings": {"resamples": RESAMPLES, "seed": SEED},
+            "settings": BOOTSTRAP,
         },
         intervals=intervals,
     )
