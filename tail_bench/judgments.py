@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -262,24 +262,28 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def check_match(truths: Sequence[Truth], judgments: Sequence[Judgment], where: str) -> None:
-    """InputError unless the judgments speak of exactly the ladders and responses there are (null is speaking)."""
+def matched(truths: Sequence[Truth], judgments: Sequence[Judgment], where: str) -> list[Judgment]:
+    """The judgments, if they speak of exactly the ladders and responses there are (null is speaking); else InputError.
+
+    A null for a response that is not there is passed over: a Parquet struct has every row's responses in every row.
+    """
     known = {t.ladder: frozenset(t.responses) for t in truths}
     unknown: list[str] = []
     missing: list[str] = []
-    judged = set()
+    fitting: list[Judgment] = []
     for judgment in judgments:
-        judged.add(judgment.ladder)
-        if judgment.scores is not None:
-            said = frozenset(judgment.scores)
-        else:
-            said = frozenset(r for p in judgment.preferences or () for r in (p.a, p.b))
         there = known.get(judgment.ladder, frozenset())
+        if judgment.scores is not None:
+            said = {r for r, s in judgment.scores.items() if s is not None or r in there}
+            if len(said) < len(judgment.scores):
+                judgment = replace(judgment, scores={r: s for r, s in judgment.scores.items() if r in said})
+        else:
+            said = {r for p in judgment.preferences or () for r in (p.a, p.b)}
         unknown += [f"{judgment.ladder} / {r}" for r in sorted(said - there)]
         missing += [f"{judgment.ladder} / {r}" for r in sorted(there - said)]
-    for truth in truths:
-        if truth.ladder not in judged:
-            missing += [f"{truth.ladder} / {r}" for r in truth.responses]
+        fitting.append(judgment)
+    judged = {j.ladder for j in judgments}
+    missing += [f"{t.ladder} / {r}" for t in truths if t.ladder not in judged for r in t.responses]
     problems = []
     if unknown:
         problems.append(
@@ -289,6 +293,7 @@ def check_match(truths: Sequence[Truth], judgments: Sequence[Judgment], where: s
         problems.append(_counted(missing, "have no score", "give null for a response that could not be scored"))
     if problems:
         raise InputError(_listed(where, problems))
+    return fitting
 
 
 def _counted(names: Sequence[str], what: str, remedy: str) -> str:

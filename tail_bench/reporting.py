@@ -17,9 +17,9 @@ from tail_bench.judgments import (
     ScoreFile,
     Truth,
     as_judgments,
-    check_match,
     gold_fingerprint,
     golds_of,
+    matched,
     truths_of,
 )
 from tail_bench.ladders.load import Dataset, fingerprint
@@ -171,8 +171,7 @@ def report(
         else Dataset("ladders given", None, list(ladders), fingerprint(list(ladders)))
     )
     truths = truths_of(dataset.ladders)
-    judgments = as_judgments(scores, truths)
-    check_match(truths, judgments, "scores do not fit the ladders:")
+    judgments = matched(truths, as_judgments(scores, truths), "scores do not fit the ladders:")
     return _of_all(_named(dataset), truths, judgments, tail, min_margin, {"name": grader, "kind": "scores"}, intervals)
 
 
@@ -181,8 +180,8 @@ def report_scores(
 ) -> Report:
     """The report of a score file on a data set."""
     truths = truths_of(dataset.ladders)
-    check_match(truths, file.judgments, f"{file.path} does not fit data set {dataset.name}:")
-    return _of_all(_named(dataset), truths, file.judgments, tail, min_margin, _grader(file))
+    judgments = matched(truths, file.judgments, f"{file.path} does not fit data set {dataset.name}:")
+    return _of_all(_named(dataset), truths, judgments, tail, min_margin, _grader(file))
 
 
 def report_gold(
@@ -191,7 +190,7 @@ def report_gold(
     """The report of a score file against a gold file of the same responses (one's own rollouts: no data set)."""
     truths, without = golds_of(gold_file)
     kept = {t.ladder: frozenset(t.responses) for t in truths}
-    check_match(
+    fitting = matched(
         [Truth(j.ladder, tuple(j.scores or ()), np.zeros(0), (), np.zeros(0)) for j in gold_file.judgments],
         file.judgments,
         f"{file.path} does not fit {gold_file.path}:",
@@ -204,7 +203,7 @@ def report_gold(
             if j.preferences is None
             else [p for p in j.preferences if p.a in kept[j.ladder] and p.b in kept[j.ladder]],
         )
-        for j in file.judgments
+        for j in fitting
         if j.ladder in kept
     ]
     about = {"name": gold_file.path.stem, "version": None, "fingerprint": gold_fingerprint(gold_file)}
@@ -266,9 +265,8 @@ def pairs_of(
     ids = sorted({j.ladder for j in judgments})
     cluster = {ladder: number for number, ladder in enumerate(ids)}
     ordered = sorted(judgments, key=lambda j: cluster[j.ladder])
-    return pair_table(
-        ((cluster[j.ladder], _arrays(by_id[j.ladder], j, tail)) for j in ordered), len(ids), min_margin
-    ), ids
+    arrays = [(cluster[j.ladder], _arrays(by_id[j.ladder], j, tail)) for j in ordered]
+    return pair_table(arrays, len(ids), min_margin), ids
 
 
 def _arrays(truth: Truth, judgment: Judgment, tail: TailSpec) -> JudgedLadder:

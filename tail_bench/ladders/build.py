@@ -13,18 +13,21 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tail_bench.ladders.checks import run_check
+from tail_bench.ladders.load import fingerprint
 from tail_bench.ladders.schema import Check, Ladder
 
 EMBEDDED = Path(__file__).parent / "embedded"
 SOURCES = EMBEDDED / "sources"
 CANARY = "tail_bench canary 5c0f1c1e-7f0b-4d8a-9d52-6e1d4d1b7a90: evaluation data, do not train on it"
-SHARES = {"excellent": (2, 2), "great": (3, 3), "good": (1, 9), "poor": (1, 9)}
+LEAST = {"excellent": 2, "great": 3, "good": 1, "poor": 1}
+"""Tier, from the best down -> how many responses of it a ladder has at least."""
 
 
 def tier_of(n_failed: int, n_checks: int) -> str:
@@ -85,61 +88,78 @@ def check_shape(ladder: Ladder) -> None:
     golds: dict[str, list[float]] = {}
     for r in ladder.responses:
         golds.setdefault(str(r.tier), []).append(r.gold)
-    for tier, (least, most) in SHARES.items():
-        n = len(golds.get(tier, []))
-        if not least <= n <= most:
-            raise ValueError(f"{ladder.id}: {n} {tier} responses, must be {least} to {most}: {summary(ladder)}")
+    for tier, least in LEAST.items():
+        if len(golds.get(tier, [])) < least:
+            fails = {r.id: r.defects for r in ladder.responses}
+            raise ValueError(f"{ladder.id}: {len(golds.get(tier, []))} {tier} responses, must be {least}: {fails}")
     if len(set(golds["great"])) > 1:
         raise ValueError(f"{ladder.id}: great responses fail checks of different weight: {golds['great']}")
-    for better, worse in zip(list(SHARES), list(SHARES)[1:], strict=False):
+    for better, worse in pairwise(LEAST):
         if min(golds[better]) <= max(golds[worse]):
             raise ValueError(f"{ladder.id}: gold does not fall from {better} to {worse}: {golds}")
 
 
-def summary(ladder: Ladder) -> dict[str, list[str]]:
-    """Response id -> its failed checks."""
-    return {r.id: r.defects for r in ladder.responses}
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9]+", text.lower()))
 
 
-CUES: dict[str, Callable[[str], int]] = {
-    "characters": len,
-    "markdown": lambda t: len(re.findall(r"^\s*(?:[-*|#>]|\d+\.)|\*\*|`", t, re.M)),
-    "code blocks": lambda t: t.count("```"),
-    "first person": lambda t: len(re.findall(r"\b(?:I|I'd|I've|I'm|my|me)\b", t)),
-    "exclamations": lambda t: t.count("!"),
+CUES: dict[str, Callable[[str, str], float]] = {
+    "characters": lambda prompt, text: len(text),
+    "markdown": lambda prompt, text: len(re.findall(r"^\s*(?:[-*|#>]|\d+\.)|\*\*|`", text, re.M)),
+    "code blocks": lambda prompt, text: text.count("```"),
+    "first person": lambda prompt, text: len(re.findall(r"\b(?:I|I'd|I've|I'm|my|me)\b", text)),
+    "exclamations": lambda prompt, text: text.count("!"),
+    "prompt overlap": lambda prompt, text: len(_words(text) & _words(prompt)) / len(_words(text)),
 }
+"""Surface cues (prompt, text) -> score that must not tell excellent from great."""
 
 
 def cue_accuracies(ladder: Ladder) -> dict[str, float]:
     """Tail accuracy on this ladder of each surface cue as if it were a grader; 0.5 is what a fair ladder gives."""
+    prompt = ladder.prompt if isinstance(ladder.prompt, str) else "\n".join(m.content for m in ladder.prompt)
     best = [r.text for r in ladder.responses if r.tier == "excellent"]
     great = [r.text for r in ladder.responses if r.tier == "great"]
-    pairs = [(a, b) for a in best for b in great]
-    return {
-        name: sum((cue(a) > cue(b)) + 0.5 * (cue(a) == cue(b)) for a, b in pairs) / len(pairs)
-        for name, cue in CUES.items()
-    }
+    accuracies = {}
+    for name, cue in CUES.items():
+        pairs = [(cue(prompt, a), cue(prompt, b)) for a in best for b in great]
+        accuracies[name] = sum((a > b) + 0.5 * (a == b) for a, b in pairs) / len(pairs)
+    return accuracies
+
+
+def built() -> list[Ladder]:
+    """The ladders of all sources, in the order of their files' names."""
+    return [build_ladder(_source(path)) for path in sorted(SOURCES.glob("*.yaml"))]
+
+
+def as_line(ladder: Ladder) -> str:
+    """A ladder as its line of the data file."""
+    return json.dumps(ladder.model_dump(exclude_unset=True), ensure_ascii=False) + "\n"
+
+
+def _source(path: Path) -> dict[str, Any]:
+    source: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return source
+
+
+def _show(ladder: Ladder) -> None:
+    for r in ladder.responses:
+        print(f"{r.id:24} {r.tier:10} {r.gold:.4f}  {len(r.text.split())} words")
+        for check in ladder.checks or []:
+            verdict = run_check(check, r.text)
+            if not verdict.passed:
+                print(f"    fails {check.defect}: {verdict.why}")
+    print(" ".join(f"{name} {value:.2f} " for name, value in cue_accuracies(ladder).items()))
 
 
 def main(argv: list[str]) -> None:
-    paths = [SOURCES / f"{name}.yaml" for name in argv] or sorted(SOURCES.glob("*.yaml"))
-    lines = []
-    for path in paths:
-        source = yaml.safe_load(path.read_text(encoding="utf-8"))
-        ladder = build_ladder(source)
-        lines.append(json.dumps(ladder.model_dump(exclude_unset=True), ensure_ascii=False))
-        if argv:
-            checks = [Check.model_validate(c) for c in source["checks"]]
-            for r in ladder.responses:
-                print(f"{r.id:24} {r.tier:10} {r.gold:.4f}  {len(r.text.split())} words")
-                for check in checks:
-                    verdict = run_check(check, r.text)
-                    if not verdict.passed:
-                        print(f"    fails {check.defect}: {verdict.why}")
-        print(path.stem, {k: round(v, 2) for k, v in cue_accuracies(ladder).items()})
-    if not argv:
-        (EMBEDDED / "ladders.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        print(f"wrote {len(lines)} ladders")
+    """Write the data file, or show the ladders named."""
+    if argv:
+        for name in argv:
+            _show(build_ladder(_source(SOURCES / f"{name}.yaml")))
+        return
+    ladders = built()
+    (EMBEDDED / "ladders.jsonl").write_text("".join(map(as_line, ladders)), encoding="utf-8")
+    print(f"wrote {len(ladders)} ladders, fingerprint {fingerprint(ladders)}")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class TailSpec:
         try:
             value = float(argument)
         except ValueError:
-            raise InputError(f"tail {text!r} is not one of the forms {FORMS}") from None
+            raise InputError(f"tail {text!r} is none of these; the forms are {FORMS}") from None
         problem = (
             {
                 "top_k": None if value >= 2 and value == int(value) else "k must be a whole number of at least 2",

@@ -56,9 +56,9 @@ def resampled_means(values: NDArray[np.float64], resamples: int, seed: int) -> N
     """(resamples,) means of n values drawn with replacement from `values` (n,).
 
     A mean needs only how often each distinct value is drawn, a multinomial: far cheaper than drawing n ladders each
-    time. More than STRATA distinct values are gathered in as many strata of equal width: how often a stratum is drawn is
-    exact, and the sum of what is drawn within it is normal with its exact mean and variance, which the narrowness of a
-    stratum makes indistinguishable from the bootstrap itself.
+    time. More than STRATA distinct values are gathered in strata of equal width: how often a stratum is drawn is
+    exact, and the sum of what is drawn within it is normal with its exact mean and variance, which so narrow a stratum
+    makes indistinguishable from the bootstrap itself.
     """
     n = len(values)
     center, count = np.unique(values, return_counts=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from tail_bench.stats.calibration import FittedConfidence, fitted_confidence
 from tail_bench.stats.pairs import REGIONS, TAIL, PairTable
 
 SHARE = (0.0, 1.0)
+NO_PAIR = "no such pair"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +62,31 @@ def figures(
     folds (n_clusters,) as from `folds_of`. Without `intervals` only the values are computed (in a training callback).
     """
     fitted = fitted_confidence(pairs.margin, pairs.cluster, folds)
-    masks = {name: pairs.region == code for code, name in enumerate(REGIONS)}
-    masks["all"] = np.ones(len(pairs.region), dtype=bool)
+    outcome = pairs.outcome
     how = _Intervals(intervals, resamples, seed)
-    regions = {name: _region(pairs, mask, fitted, how) for name, mask in masks.items()}
+    regions = {}
+    for name in (*REGIONS, "all"):
+        own = slice(None) if name == "all" else pairs.region == REGIONS.index(name)
+        confidence = None if fitted is None else fitted.confidence[own]
+        regions[name] = _region(pairs.cluster[own], outcome[own], confidence, pairs.n_clusters, how)
     against = "body" if regions["body"].accuracy.n_ladders else "cross"
-    return Figures(regions, _gap(pairs, masks["tail"], masks[against], how), against, fitted)
+    return Figures(regions, _gap(pairs, against, how), against, fitted)
 
 
 def accuracy_of_ladders(pairs: PairTable) -> dict[str, NDArray[np.float64]]:
     """Region -> (n_clusters,) accuracy of each ladder, NaN where it has no pair in the region."""
     credit = np.nan_to_num(pairs.outcome, nan=0.0)
-    return {name: _per_ladder(pairs, pairs.region == code, credit) for code, name in enumerate(REGIONS)}
+    found = {}
+    for code, name in enumerate(REGIONS):
+        own = pairs.region == code
+        found[name] = _per_ladder(pairs.cluster[own], credit[own], pairs.n_clusters)
+    return found
 
 
 def tail_accuracy(pairs: PairTable) -> Figure:
     """The headline alone, with its interval."""
-    tail = pairs.region == TAIL
-    return _figure(pairs, tail, np.nan_to_num(pairs.outcome, nan=0.0), SHARE, _Intervals(True, RESAMPLES, SEED))
+    ladders = accuracy_of_ladders(pairs)["tail"]
+    return _mean_figure(ladders, int((pairs.region == TAIL).sum()), SHARE, _Intervals(True, RESAMPLES, SEED), NO_PAIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +98,11 @@ class _Intervals:
     seed: int
 
 
-def _per_ladder(pairs: PairTable, mask: NDArray[np.bool_], value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n_clusters,) mean of `value` over each ladder's pairs in `mask`, NaN where it has none."""
-    cluster = pairs.cluster[mask]
-    count = np.bincount(cluster, minlength=pairs.n_clusters)
-    total = np.bincount(cluster, weights=value[mask], minlength=pairs.n_clusters)
+def _per_ladder(cluster: NDArray[np.int32], value: NDArray[Any], n_clusters: int) -> NDArray[np.float64]:
+    """(n_clusters,) mean of the pairs' `value` over each ladder, NaN where it has none."""
     with np.errstate(invalid="ignore"):
-        return np.asarray(total / count)
+        total = np.bincount(cluster, weights=value, minlength=n_clusters)
+        return np.asarray(total / np.bincount(cluster, minlength=n_clusters))
 
 
 def _mean_figure(
@@ -113,32 +120,35 @@ def _mean_figure(
     return Figure(float(values.mean()), interval.low, interval.high, len(values), n_pairs, interval.method, reason)
 
 
-def _figure(
-    pairs: PairTable, mask: NDArray[np.bool_], value: NDArray[np.float64], scale: tuple[float, float], how: _Intervals
-) -> Figure:
-    """The figure of a value of pairs, over the pairs in `mask`."""
-    return _mean_figure(_per_ladder(pairs, mask, value), int(mask.sum()), scale, how, "no such pair")
+def _region(
+    cluster: NDArray[np.int32],
+    outcome: NDArray[np.float32],
+    confidence: NDArray[np.float64] | None,
+    n_clusters: int,
+    how: _Intervals,
+) -> Region:
+    """The figures of a region from its pairs: ladder, outcome and confidence of each."""
 
+    def figure(value: NDArray[Any], scale: tuple[float, float] = SHARE) -> Figure:
+        over = cluster if len(value) == len(cluster) else cluster[scored]
+        return _mean_figure(_per_ladder(over, value, n_clusters), len(value), scale, how, NO_PAIR)
 
-def _region(pairs: PairTable, mask: NDArray[np.bool_], fitted: FittedConfidence | None, how: _Intervals) -> Region:
-    outcome = pairs.outcome
-    unscored = np.isnan(outcome)
-    scored = mask & ~unscored
-    if fitted is None:
+    scored = ~np.isnan(outcome)
+    if confidence is None:
         overconfidence = Figure(np.nan, np.nan, np.nan, 0, 0, "none", "too few scored ladders to cross-fit")
     else:  # confidence lies in [0.5, 1] and the outcome in [0, 1]
-        overconfidence = _figure(pairs, scored, fitted.confidence - outcome, (-0.5, 1.0), how)
+        overconfidence = figure((confidence - outcome)[scored], (-0.5, 1.0))
     return Region(
-        accuracy=_figure(pairs, mask, np.where(unscored, 0.0, outcome), SHARE, how),
-        strict_accuracy=_figure(pairs, mask, (outcome == 1).astype(float), SHARE, how),
-        tie_rate=_figure(pairs, scored, (outcome == 0.5).astype(float), SHARE, how),
-        unscored_rate=_figure(pairs, mask, unscored.astype(float), SHARE, how),
+        accuracy=figure(np.nan_to_num(outcome, nan=0.0)),
+        strict_accuracy=figure(outcome == 1),
+        tie_rate=figure(outcome[scored] == 0.5),
+        unscored_rate=figure(~scored),
         overconfidence=overconfidence,
     )
 
 
-def _gap(pairs: PairTable, tail: NDArray[np.bool_], other: NDArray[np.bool_], how: _Intervals) -> Figure:
-    credit = np.nan_to_num(pairs.outcome, nan=0.0)
-    gap = _per_ladder(pairs, other, credit) - _per_ladder(pairs, tail, credit)
-    n_pairs = int((~np.isnan(gap)[pairs.cluster] & (tail | other)).sum())
-    return _mean_figure(gap, n_pairs, (-1.0, 1.0), how, "no ladder has pairs in both regions")
+def _gap(pairs: PairTable, against: str, how: _Intervals) -> Figure:
+    ladders = accuracy_of_ladders(pairs)
+    gap = ladders[against] - ladders["tail"]
+    in_both = ~np.isnan(gap)[pairs.cluster] & ((pairs.region == TAIL) | (pairs.region == REGIONS.index(against)))
+    return _mean_figure(gap, int(in_both.sum()), (-1.0, 1.0), how, "no ladder has pairs in both regions")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,21 +38,18 @@ class PairTable:
     """All pairs of a data set, P rows; `cluster` is the index of the pair's ladder, 0 to n_clusters - 1.
 
     region: TAIL, CROSS or BODY. margin: the grader's evidence that the better response is better (difference of scores,
-    or log-odds of the preference): above 0 right, 0 a tie, below 0 wrong, NaN unscored. better, worse: positions of the
-    two responses in their ladder.
+    or log-odds of the preference): above 0 right, 0 a tie, below 0 wrong, NaN unscored.
     """
 
     n_clusters: int
     cluster: NDArray[np.int32]
     region: NDArray[np.int8]
     margin: NDArray[np.float64]
-    better: NDArray[np.int32]
-    worse: NDArray[np.int32]
 
     @property
-    def outcome(self) -> NDArray[np.float64]:
+    def outcome(self) -> NDArray[np.float32]:
         """(P,) 1 right, 0.5 tie, 0 wrong, NaN unscored."""
-        return (np.sign(self.margin) + 1) / 2
+        return np.asarray((np.sign(self.margin) + 1) / 2, dtype=np.float32)
 
 
 @cache
@@ -61,41 +57,31 @@ def _two_of(k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.triu_indices(k, 1)
 
 
-def pair_table(ladders: Iterable[tuple[int, JudgedLadder]], n_clusters: int, min_margin: float = 0.0) -> PairTable:
+def pair_table(ladders: Sequence[tuple[int, JudgedLadder]], n_clusters: int, min_margin: float = 0.0) -> PairTable:
     """The pairs of (cluster, ladder)s: golds apart by more than the tolerance and at least `min_margin`, and tiers
     different where both have one (docs/statistics.md, 1).
 
     A ladder judged several times (epochs) comes several times, in the same cluster.
     """
-    rows: list[tuple[NDArray[Any], ...]] = []
-    clusters: list[int] = []
+    # Room for every two responses, of which the system gives only what is written to: a million responses fit.
+    room = sum(len(ladder.golds) * (len(ladder.golds) - 1) // 2 for _, ladder in ladders)
+    cluster_of, region, margin = np.empty(room, np.int32), np.empty(room, np.int8), np.empty(room)
+    start = 0
     for cluster, ladder in ladders:
         i, j = _two_of(len(ladder.golds))
         gap = ladder.golds[i] - ladder.golds[j]
-        flip = gap < 0
         size = np.abs(gap)
-        tier_i, tier_j = ladder.tiers[i], ladder.tiers[j]
-        keep = (size > GOLD_TOLERANCE) & (size >= min_margin - GOLD_TOLERANCE) & ~((tier_i == tier_j) & (tier_i >= 0))
-        if not keep.any():
-            continue
-        better = np.where(flip, j, i)[keep]
-        worse = np.where(flip, i, j)[keep]
-        n_tail = ladder.tail[better].astype(np.int8) + ladder.tail[worse]
-        rows.append(
-            (
-                (TAIL + BODY - n_tail).astype(np.int8),
-                _margins(ladder, better, worse),
-                better.astype(np.int32),
-                worse.astype(np.int32),
-            )
-        )
-        clusters.append(cluster)
-    if not rows:
-        empty = np.zeros(0, np.int32)
-        return PairTable(n_clusters, empty, np.zeros(0, np.int8), np.zeros(0), empty, empty)
-    region, margin, better, worse = (np.concatenate(column) for column in zip(*rows, strict=True))
-    cluster_of = np.repeat(np.array(clusters, np.int32), [len(r[0]) for r in rows])
-    return PairTable(n_clusters, cluster_of, region, margin, better, worse)
+        same_tier = (ladder.tiers[i] == ladder.tiers[j]) & (ladder.tiers[i] >= 0)
+        keep = (size > GOLD_TOLERANCE) & (size >= min_margin - GOLD_TOLERANCE) & ~same_tier
+        better = np.where(gap < 0, j, i)[keep]
+        worse = np.where(gap < 0, i, j)[keep]
+        stop = start + len(better)
+        in_tail = ladder.tail[better].astype(np.int8) + ladder.tail[worse]
+        cluster_of[start:stop] = cluster
+        region[start:stop] = BODY - in_tail  # both: TAIL, one: CROSS, none: BODY
+        margin[start:stop] = _margins(ladder, better, worse)
+        start = stop
+    return PairTable(n_clusters, cluster_of[:start], region[:start], margin[:start])
 
 
 def _margins(ladder: JudgedLadder, better: NDArray[np.intp], worse: NDArray[np.intp]) -> NDArray[np.float64]:
