@@ -79,7 +79,7 @@ def _is_folder(path: str) -> bool:
 
 
 def _log_reports(logs: tuple[str, ...], tail: str | None, min_margin: float | None) -> list[Report]:
-    from tail_bench.errors import InputError
+    from tail_bench.errors import InputError, printable
     from tail_bench.logs import find_logs, report_log
 
     paths = find_logs(logs)
@@ -91,7 +91,7 @@ def _log_reports(logs: tuple[str, ...], tail: str | None, min_margin: float | No
             reports.append(report_log(path, tail, min_margin))
         except InputError as error:  # a folder may hold other tasks' logs
             failures.append(str(error))
-            click.echo(f"left out: {error}", err=True)
+            click.echo(f"left out: {printable(str(error))}", err=True)
     if not reports:
         raise InputError(f"none of {len(failures)} logs can be reported")
     return reports
@@ -130,12 +130,12 @@ def _print(reports: list[Report], as_json: bool, several: bool) -> None:
 @contextmanager
 def bad_input_exits() -> Iterator[None]:
     """Bad input ends a command with its message on stderr and exit code 2."""
-    from tail_bench.errors import InputError
+    from tail_bench.errors import InputError, printable
 
     try:
         yield
     except InputError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {printable(str(error))}", err=True)
         sys.exit(BAD_INPUT)
 
 

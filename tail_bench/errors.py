@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class InputError(ValueError):
     """What a user gave cannot be used: the message says what, where, and what would be right."""
@@ -13,4 +15,12 @@ def prerequisite_error(message: object) -> Exception:
     from rich.markup import escape
 
     # Inspect prints it as rich markup: what a user's file says must not be read as tags.
-    return PrerequisiteError(escape(str(message)))
+    return PrerequisiteError(escape(printable(str(message))))
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """Text of a stranger's file without what could steer a terminal: control characters and changes of direction."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

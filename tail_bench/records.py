@@ -10,6 +10,9 @@ from pydantic import BaseModel, FiniteFloat, model_validator
 from tail_bench.judgments import Judgment, Preference, Truth
 from tail_bench.ladders.schema import Tier
 
+JUDGMENT = "judgment"
+"""Key of the judgment in the sample's metadata, which outlives a crash (Inspect's store does not)."""
+
 
 class JudgmentRecord(BaseModel):
     """A judgment as kept in the log, by response id."""

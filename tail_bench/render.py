@@ -7,9 +7,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tail_bench.errors import printable
 from tail_bench.reporting import FigureRecord, Report
 
 REGIONS_IN_WORDS = "tail: both responses are in the tail; cross: one of them; body: neither"
+
+SOME = 0.1
+"""Share of the tail pairs from which ties or unscored pairs are put into words."""
 
 
 def render(report: Report) -> RenderableType:
@@ -17,10 +21,10 @@ def render(report: Report) -> RenderableType:
     data = report.dataset
     version = f" {data.version}" if data.version else ""
     margin = f", min_margin {data.min_margin:g}" if data.min_margin else ""
-    title = Text.assemble((report.grader.name, "bold"), " on ", (f"{data.name}{version}", "bold"))
+    title = Text.assemble((_line(report.grader.name), "bold"), " on ", (_line(f"{data.name}{version}"), "bold"))
     facts = Text(
         f"{data.n_judged:,} of {data.n_ladders:,} ladders, {data.n_responses:,} responses in all;"
-        f" the tail is {data.tail}{margin}; fingerprint {data.fingerprint[:12]}",
+        f" the tail is {data.tail}{margin}; fingerprint {_line(data.fingerprint)[:12]}",
         style="dim",
     )
     parts: list[RenderableType] = [
@@ -36,21 +40,27 @@ def render(report: Report) -> RenderableType:
     if data.n_without_pairs:
         parts.append(Text(f"{data.n_without_pairs} ladders have no pair at all (equal golds).", style="dim"))
     parts += _unscored(report)
-    parts += [Text(f"Warning: {warning}", style="yellow") for warning in report.warnings]
+    parts += [Text(f"Warning: {_line(warning)}", style="yellow") for warning in report.warnings]
     parts.append(Text())
     return Group(*parts)
 
 
+def _line(text: str) -> str:
+    """A stranger's text on one line, without what could steer the terminal."""
+    return printable(" ".join(text.split()))
+
+
 def _table(report: Report) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("region")
+    # Fits 80 columns: rich would fold or drop what does not fit.
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("region", no_wrap=True)
     for name in (
         "accuracy",
         "95 % interval",
         "strict",
         "ties",
         "unscored",
-        "overconfident",
+        "overconf.",
         "ladders",
         "pairs",
     ):
@@ -92,30 +102,30 @@ def in_words(report: Report) -> Text:
     """What the figures mean, in words; it claims no more than the intervals allow."""
     tail = report.regions["tail"]
     value, low, high = tail.accuracy.value, tail.accuracy.ci_low, tail.accuracy.ci_high
+    ties, unscored = tail.tie_rate.value, tail.unscored_rate.value or 0.0
     if value is None:
         return Text(f"Nothing can be said of the tail: {tail.accuracy.reason}.")
+    if ties is None:
+        return Text("No tail pair is scored, so nothing can be said of the tail; why is said below.")
     share = f"it ranks {100 * value:.0f} of 100 pairs right (a coin 50)"
-    if report.regions["all"].unscored_rate.value == 1:
-        said = "The grader scored nothing, so nothing can be said of it; see why below."
-    elif tail.tie_rate.value == 1:
-        said = "In the tail this grader ties every pair: a policy trained on it sees no difference there."
+    if ties == 1:
+        said = "In the tail this grader ties every pair it scores: a policy trained on it sees no difference there."
     elif low is None or high is None:
         said = f"In the tail {share}; one ladder is too few for an interval."
     elif low > 0.5:
         said = f"In the tail this grader tells better from worse: {share}, and the interval excludes chance."
-    elif high < 0.5:
+    elif high >= 0.5:
+        said = f"In the tail this grader cannot be told from a coin: {share}, and the interval includes chance."
+    elif unscored < SOME:
         said = f"In the tail this grader prefers the worse response: {share}, and the interval excludes chance."
     else:
-        said = f"In the tail this grader cannot be told from a coin: {share}, and the interval includes chance."
-    return Text(" ".join([said, *_ties(tail.tie_rate.value), *_gap(report)]))
-
-
-def _ties(rate: float | None) -> list[str]:
-    return (
-        [f"It ties {100 * rate:.0f} % of the tail pairs: there a policy gets no gradient."]
-        if rate and 0.1 <= rate < 1
-        else []
-    )
+        said = f"In the tail this grader is worse than a coin: {share}, and the interval excludes chance."
+    parts = [said]
+    if unscored >= SOME:
+        parts.append(f"{100 * unscored:.0f} % of its tail pairs are unscored and count as wrong.")
+    if SOME <= ties < 1:
+        parts.append(f"It ties {100 * ties:.0f} % of the tail pairs it scores: there a policy gets no gradient.")
+    return Text(" ".join([*parts, *_gap(report)]))
 
 
 def _gap(report: Report) -> list[str]:
@@ -138,9 +148,9 @@ def _unscored(report: Report) -> list[RenderableType]:
     unscored = report.unscored
     if not unscored.count:
         return [Text(f"All {unscored.of:,} {unscored.unit} were scored.", style="dim")]
-    rows = [f"{n:,} x {reason}" for reason, n in list(unscored.reasons.items())[:5]]
+    rows = [f"{n:,} x {_line(reason)}" for reason, n in list(unscored.reasons.items())[:5]]
     if len(unscored.reasons) > 5:
         rows.append(f"and {len(unscored.reasons) - 5} more reasons (--json has all)")
-    rows.append("first: " + ", ".join(f"{e['ladder']} / {e['response']}" for e in unscored.first))
+    rows.append("first: " + ", ".join(_line(f"{e['ladder']} / {e['response']}") for e in unscored.first))
     title = f"{unscored.count:,} of {unscored.of:,} {unscored.unit} are unscored; their pairs count as wrong:"
     return [Text(title, style="red"), Padding(Text("\n".join(rows)), (0, 0, 0, 2))]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState
 
-from tail_bench.records import JudgmentRecord, ScoreRecord
+from tail_bench.records import JUDGMENT, JudgmentRecord, ScoreRecord
 
 METRICS = (
     "tail_accuracy",
@@ -95,7 +96,7 @@ def ladder_scorer(tail: str | Sequence[str] | None = None, min_margin: float | N
             golds=[r["gold"] for r in responses],
             tiers=[r.get("tier") for r in responses],
             gold_ranks=kept["gold_ranks"],
-            judgment=JudgmentRecord.model_validate(kept["judgment"]),
+            judgment=JudgmentRecord.model_validate(kept.get(JUDGMENT) or _not_judged(responses)),
             tail=chosen or kept["tail"],
             min_margin=kept["min_margin"] if min_margin is None else min_margin,
         )
@@ -106,3 +107,9 @@ def ladder_scorer(tail: str | Sequence[str] | None = None, min_margin: float | N
         return Score(value=value, metadata=record.model_dump())
 
     return score
+
+
+def _not_judged(responses: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The judgment of a ladder that a time, token or cost limit stopped before its grader had answered."""
+    ids = [r["id"] for r in responses]
+    return {"scores": dict.fromkeys(ids), "reasons": dict.fromkeys(ids, "stopped by a limit before it was judged")}

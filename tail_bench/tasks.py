@@ -104,7 +104,6 @@ def _task(
             input=prompt_messages(ladder),
             metadata={
                 "ladder": ladder.model_dump(exclude={"prompt", "checks"}, exclude_none=True),
-                "prompt": ladder.model_dump(include={"prompt"}, exclude_none=True)["prompt"],
                 "gold_ranks": truth.ranks.tolist(),
                 "tail": spec,
                 "min_margin": float(min_margin),

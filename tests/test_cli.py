@@ -70,12 +70,20 @@ def test_the_table_for_people(data, lengths):
 
 
 def test_what_strangers_write_is_not_markup(tmp_path, data):
-    rows = [{"header": {"model": "[bold red]evil[/bold red] [/nope]"}}]
+    rows = [{"header": {"model": "[bold red]evil[/bold red] [/nope]\x1b[2J\n\u202eyes"}}]
     rows += [{"id": x.id, "scores": {r.id: None for r in x.responses}} for x in load_dataset(data).ladders]
     text = invoke("report", "--scores", write_jsonl(tmp_path / "s.jsonl", rows), "--dataset", data).stdout
-    assert "[bold red]evil[/bold red] [/nope]" in text
+    assert "[bold red]evil[/bold red] [/nope]\ufffd[2J \ufffdyes on data" in text
     assert "48 of 48 responses are unscored" in text
-    assert "The grader scored nothing" in text
+    assert "No tail pair is scored" in text
+
+
+def test_errors_do_not_steer_the_terminal(tmp_path, data):
+    rows = [{"id": "\x1b]0;title\x07", "scores": {"\x1b[31m": 1.0}}]
+    error = invoke("report", "--scores", write_jsonl(tmp_path / "s.jsonl", rows), "--dataset", data, code=2).stderr
+    assert "1 responses are not in the data set" in error
+    assert "\x1b" not in error
+    assert "\x07" not in error
 
 
 def test_gold_files(tmp_path, lengths):

@@ -146,6 +146,16 @@ def test_a_grader_that_fails_on_some_responses_finishes(tmp_path):
     assert metrics(log)["unscored_rate"] == pytest.approx((12 / 15) / 3, abs=1e-6)
 
 
+def test_a_call_that_hangs_is_unscored_and_the_run_ends(tmp_path):
+    """The hung call holds up the ladders that wait for it, not those that come after, nor the end of the process."""
+    path = str(write_jsonl(tmp_path / "data.jsonl", [ladder(n) for n in range(6)]))
+    log = run(tail_reward(path), f"{REWARDS}:hangs_on_2", tmp_path, time_limit=2, max_samples=1)
+    report = report_log(log.location)
+    assert (report.run.completed, report.run.total) == (6, 6)
+    assert report.unscored.reasons == {"stopped by a limit before it was judged": 4}
+    assert {e["ladder"] for e in report.unscored.first} == {"ladder-002"}
+
+
 def test_stripping_that_leaves_nothing_is_unscored(tmp_path):
     record = ladder(1)
     record["responses"][2]["text"] = "<think>cut off</think>"

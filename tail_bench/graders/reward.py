@@ -9,13 +9,10 @@ from inspect_ai.model import CachePolicy, ChatMessageAssistant, GenerateConfig, 
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from tail_bench.errors import prerequisite_error
-from tail_bench.graders.messages import Thinking, candidate, prompt_messages
-from tail_bench.ladders.schema import Ladder, Response
+from tail_bench.graders.messages import Thinking, candidate
+from tail_bench.ladders.schema import Response
 from tail_bench.providers.reward_model import Reward, RewardModelAPI, rewards_of
-from tail_bench.records import JudgmentRecord
-
-JUDGMENT = "judgment"
-"""Key of the judgment in the sample's metadata, which outlives a crash (the store does not)."""
+from tail_bench.records import JUDGMENT, JudgmentRecord
 
 
 def require_reward_model(model: Model) -> RewardModelAPI:
@@ -40,37 +37,38 @@ def reward(seed: int = 0, thinking: Thinking = "keep") -> Solver:
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         model = get_model()
         api = require_reward_model(model)
-        ladder = Ladder.model_validate({**state.metadata["ladder"], "prompt": state.metadata["prompt"]})
+        ladder = state.metadata["ladder"]
+        responses = [Response.model_validate(r) for r in ladder["responses"]]
         shown: list[tuple[Response, ChatMessageAssistant]] = []
         rewards: dict[str, Reward] = {}
-        for response in shown_order(ladder, seed):
+        for response in shown_order(ladder["id"], responses, seed):
             try:
                 shown.append((response, candidate(response, thinking)))
             except ValueError as error:
                 rewards[response.id] = Reward(None, str(error))
         if shown:
             output = await model.generate(
-                [*prompt_messages(ladder), *(message for _, message in shown)], cache=_cache(model, api)
+                [*state.messages, *(message for _, message in shown)], cache=_cache(model, api)
             )
             state.output = output
             for (response, _), own in zip(shown, rewards_of(output, len(shown)), strict=True):
                 rewards[response.id] = own
         state.metadata[JUDGMENT] = JudgmentRecord(
-            scores={r.id: rewards[r.id].value for r in ladder.responses},
+            scores={r.id: rewards[r.id].value for r in responses},
             reasons={i: own.reason or "no reward" for i, own in rewards.items() if own.value is None},
-        ).model_dump(exclude_none=False)
+        ).model_dump()
         return state
 
     return solve
 
 
-def shown_order(ladder: Ladder, seed: int) -> Sequence[Response]:
+def shown_order(ladder: str, responses: Sequence[Response], seed: int) -> list[Response]:
     """The responses in an order that is random in the seed and the ladder's id, and the same on every machine."""
 
     def key(response: Response) -> bytes:
-        return hashlib.sha256(f"{seed}\0{ladder.id}\0{response.id}".encode("utf-8", "surrogatepass")).digest()
+        return hashlib.sha256(f"{seed}\0{ladder}\0{response.id}".encode("utf-8", "surrogatepass")).digest()
 
-    return sorted(ladder.responses, key=key)
+    return sorted(responses, key=key)
 
 
 def _cache(model: Model, api: RewardModelAPI) -> bool | CachePolicy:

@@ -17,11 +17,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-import anyio.to_thread
 from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageTool, GenerateConfig
 
 from tail_bench.errors import prerequisite_error
 from tail_bench.providers.reward_model import Reward, RewardModelAPI, as_reward, text_of
+from tail_bench.providers.worker import Worker
 
 Form = Literal["conversations", "trl", "verl"]
 FORMATS = ("auto", "standard", "conversational")
@@ -51,8 +51,7 @@ class PythonRewardModel(RewardModelAPI):
         self.format = format
         self.function = load_callable(model_name)
         self.form = form_of(self.function)
-        # One call at a time: reward code is written for a training loop, which never calls it twice at once.
-        self.limiter: anyio.CapacityLimiter | None = None
+        self.worker = Worker()
 
     def fingerprint(self) -> str:
         """The source file of the callable and the format: what it loads besides is not seen."""
@@ -137,8 +136,7 @@ class PythonRewardModel(RewardModelAPI):
             getattr(self.function, "__call__", None)  # noqa: B004  (an object whose __call__ is async)
         ):
             return await call()
-        self.limiter = self.limiter or anyio.CapacityLimiter(1)
-        value = await anyio.to_thread.run_sync(call, limiter=self.limiter, abandon_on_cancel=True)
+        value = await self.worker.run(call)
         return await value if inspect.isawaitable(value) else value
 
 

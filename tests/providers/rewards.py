@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import sys
+import threading
 import time
 
 import numpy as np
@@ -77,6 +79,21 @@ def nothing(conversations):
 
 def slow(conversations):
     time.sleep(0.05)
+    return [1.0] * len(conversations)
+
+
+def hangs_on_2(conversations):
+    if conversations[0][0]["content"] == "Question 2?":
+        time.sleep(1000)
+    return [1.0] * len(conversations)
+
+
+def exits(conversations):
+    sys.exit("no GPU")
+
+
+def same_thread(conversations):
+    calls.append(threading.get_ident())
     return [1.0] * len(conversations)
 
 

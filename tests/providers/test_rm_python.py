@@ -1,6 +1,7 @@
 """rm-python: three signatures told apart, and callables that fail in every way on some responses."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,26 @@ def test_a_return_that_is_no_list_leaves_all_unscored(name):
     found = ask(name, ["one", "three"])
     assert values(found) == [None, None]
     assert "not a list of 1 rewards" in found[0].reason
+
+
+def test_a_function_that_exits_does_not_end_the_run():
+    assert ask("exits", ["one", "three"])[0].reason == "raised RuntimeError: SystemExit: no GPU"
+
+
+def test_all_calls_are_in_one_thread_that_is_not_the_event_loops():
+    model = get_model(f"rm-python/{HERE}:same_thread", memoize=False)
+    ladder = Ladder.model_validate(
+        {"id": "x", "prompt": "p", "responses": [{"id": i, "text": i, "gold": 1} for i in "ab"]}
+    )
+    messages = [*prompt_messages(ladder), *(candidate(r, "keep") for r in ladder.responses)]
+
+    async def together():
+        await asyncio.gather(*(model.generate(messages) for _ in range(20)))
+
+    asyncio.run(together())
+    assert len(rewards.calls) == 20
+    assert len(set(rewards.calls)) == 1
+    assert threading.get_ident() not in rewards.calls
 
 
 @pytest.mark.parametrize(
