@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 
 class InputError(ValueError):
     """What a user gave cannot be used: the message says what, where, and what would be right."""
+
+
+SHOWN = 5
+"""How many of several problems are shown."""
+
+
+def listed(title: str, problems: Sequence[str]) -> str:
+    """A message of several problems: the first few, and how many more there are."""
+    more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+    return f"{title}\n  " + "\n  ".join(problems[:SHOWN]) + more
 
 
 def prerequisite_error(message: object) -> Exception:

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tail_bench.errors import InputError
-from tail_bench.ladders.load import SHOWN_ERRORS, digest, read_records
+from tail_bench.errors import SHOWN, InputError, listed
+from tail_bench.ladders.load import digest, mixed_ids, read_records
 from tail_bench.ladders.schema import Ladder
 from tail_bench.ladders.tail import gold_ranks
 
@@ -114,11 +114,9 @@ def read_scores(path: str | Path) -> ScoreFile:
                 judgments[ladder] = _judgment(ladder, record)
         except ValueError as error:
             problems.append(f"{where}: {error}")
-    if len(kinds) > 1:
-        (a, where_a), (b, where_b) = list(kinds.items())[:2]
-        problems.append(f"ids are mixed: {a.__name__} at {where_a}, {b.__name__} at {where_b}; write all as strings")
+    problems += mixed_ids(kinds)
     if problems:
-        raise InputError(_listed(f"{path}: {len(problems)} problem{'s' * (len(problems) > 1)}", problems))
+        raise InputError(listed(f"{path}: {len(problems)} problem{'s' * (len(problems) > 1)}", problems))
     judgments |= {ladder: Judgment(ladder, scores) for ladder, scores in flat.items()}
     if not judgments:
         raise InputError(
@@ -292,15 +290,10 @@ def matched(truths: Sequence[Truth], judgments: Sequence[Judgment], where: str) 
     if missing:
         problems.append(_counted(missing, "have no score", "give null for a response that could not be scored"))
     if problems:
-        raise InputError(_listed(where, problems))
+        raise InputError(listed(where, problems))
     return fitting
 
 
 def _counted(names: Sequence[str], what: str, remedy: str) -> str:
-    shown = ", ".join(islice(names, SHOWN_ERRORS))
-    return f"{len(names):,} responses {what} ({remedy}): {shown}{', ...' if len(names) > SHOWN_ERRORS else ''}"
-
-
-def _listed(title: str, problems: Sequence[str]) -> str:
-    more = f"\n  and {len(problems) - SHOWN_ERRORS} more" if len(problems) > SHOWN_ERRORS else ""
-    return f"{title}\n  " + "\n  ".join(problems[:SHOWN_ERRORS]) + more
+    shown = ", ".join(islice(names, SHOWN))
+    return f"{len(names):,} responses {what} ({remedy}): {shown}{', ...' if len(names) > SHOWN else ''}"

@@ -1,7 +1,10 @@
 """tail_reward run in process: what a grader sees, what is kept, and what the log and the report say."""
 
+import importlib.util
+import inspect
 import json
 import math
+from pathlib import Path
 
 import pytest
 from inspect_ai import eval, score
@@ -248,6 +251,15 @@ def test_wrong_parameters_are_one_clear_message(data, arguments, said):
     with pytest.raises(PrerequisiteError) as error:
         tail_reward(**({"dataset": data} | arguments))
     assert said in error.value.message.replace("\\[", "[")
+
+
+def test_the_tasks_folder_has_the_same_signature():
+    """tasks/tail_reward.py repeats the parameters, for Inspect to find and to check them."""
+    path = Path(__file__).parent.parent / "tasks" / "tail_reward.py"
+    specification = importlib.util.spec_from_file_location("checkout_task", path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    assert inspect.signature(module.tail_reward) == inspect.signature(tail_reward)
 
 
 def test_tiers_that_inspect_split_at_the_comma(tmp_path):

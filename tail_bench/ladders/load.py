@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from tail_bench.errors import InputError
+from tail_bench.errors import InputError, listed
 from tail_bench.ladders.schema import Ladder
 
 EMBEDDED = Path(__file__).parent / "embedded" / "ladders.jsonl"
 EMBEDDED_NAME = "ladders"
 EMBEDDED_VERSION = "0.1.0"
-SHOWN_ERRORS = 5
 
 
 @dataclass(frozen=True)
@@ -96,23 +95,22 @@ def read_ladders(path: Path) -> list[Ladder]:
             problems.append(f"{where}: id: {ladder.id!r} is already the id of {seen[ladder.id][0]}")
         seen[ladder.id] = (where, type(record["id"]))
         ladders.append(ladder)
-    kinds = {kind: where for where, kind in seen.values()}
-    if len(kinds) > 1:
-        (a, where_a), (b, where_b) = list(kinds.items())[:2]
-        problems.append(
-            f"{path}: ids are mixed: {a.__name__} at {where_a}, {b.__name__} at {where_b}; write all as strings"
-        )
+    problems += mixed_ids({kind: where for where, kind in seen.values()})
     if problems:
-        more = f"\n  and {len(problems) - SHOWN_ERRORS} more" if len(problems) > SHOWN_ERRORS else ""
-        raise InputError(
-            f"{len(problems)} problem{'s' * (len(problems) > 1)} in {path}:\n  "
-            + "\n  ".join(problems[:SHOWN_ERRORS])
-            + more
-            + "\nThe record format is described in the README under 'Your own data set'."
-        )
+        title = f"{len(problems)} problem{'s' * (len(problems) > 1)} in {path}:"
+        hint = "\nThe record format is described in the README under 'Your own data set'."
+        raise InputError(listed(title, problems) + hint)
     if not ladders:
         raise InputError(f"{path}: no ladders in it")
     return ladders
+
+
+def mixed_ids(kinds: Mapping[type, str]) -> list[str]:
+    """The problem with ids of several types, given a place where each type is; empty where there is none."""
+    if len(kinds) < 2:
+        return []
+    (a, where_a), (b, where_b) = list(kinds.items())[:2]
+    return [f"ids are mixed: {a.__name__} at {where_a}, {b.__name__} at {where_b}; write all as strings"]
 
 
 def read_records(path: Path, problems: list[str]) -> Iterator[tuple[str, Any]]:
