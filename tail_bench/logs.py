@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from tail_bench.errors import InputError
 from tail_bench.ladders.tail import TailSpec
+from tail_bench.pairing import resolve_tail
 from tail_bench.records import ScoreRecord
-from tail_bench.reporting import BOOTSTRAP, Report, build_report, resolve_tail
+from tail_bench.reporting import BOOTSTRAP, Report, build_report
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog

@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from tail_bench.errors import InputError
 from tail_bench.judgments import (
     Judgment,
     ScoreFile,
@@ -24,11 +22,11 @@ from tail_bench.judgments import (
 )
 from tail_bench.ladders.load import Dataset, fingerprint
 from tail_bench.ladders.schema import Ladder
-from tail_bench.ladders.tail import FORMS, TIERS, TailSpec, default_tail
+from tail_bench.ladders.tail import TailSpec
+from tail_bench.pairing import pairs_of, resolve_tail
 from tail_bench.stats.bootstrap import RESAMPLES, SEED
 from tail_bench.stats.calibration import folds_of
 from tail_bench.stats.figures import Figure, Figures, figures
-from tail_bench.stats.pairs import JudgedLadder, PairTable, pair_table
 
 DECIMALS = 6
 EXAMPLES = 5
@@ -224,74 +222,6 @@ def _grader(file: ScoreFile) -> dict[str, Any]:
 
 def _named(dataset: Dataset) -> dict[str, Any]:
     return {"name": dataset.name, "version": dataset.version, "fingerprint": dataset.fingerprint}
-
-
-def resolve_tail(
-    truths: Sequence[Truth], tail: str | Sequence[str] | TailSpec | None, min_margin: float = 0.0
-) -> TailSpec:
-    """The tail asked for, or the data set's default; InputError where no ladder has a pair in it."""
-    spec = TailSpec.parse(default_tail(tier for t in truths for tier in t.tiers) if tail is None else tail)
-    if any(_has_tail_pair(truth, spec, min_margin) for truth in truths):
-        return spec
-    golds = np.concatenate([t.golds for t in truths])
-    tiers = sorted({tier for t in truths for tier in t.tiers if tier}, key=TIERS.index)
-    raise InputError(
-        f"no ladder has two responses of different quality in the tail {spec}"
-        + (f" with min_margin {min_margin:g}" if min_margin else "")
-        + f": golds run from {golds.min():g} to {golds.max():g}, tiers: {', '.join(tiers) or 'none'}."
-        f" Choose another tail: {FORMS}"
-    )
-
-
-def _has_tail_pair(truth: Truth, spec: TailSpec, min_margin: float) -> bool:
-    tail = spec.members(truth.golds, truth.tiers, truth.ranks)
-    nothing = np.zeros(len(truth.golds))
-    table = pair_table([(0, JudgedLadder(truth.golds, _tier_codes(truth), tail, nothing))], 1, min_margin)
-    return bool((table.region == 0).any())
-
-
-def _tier_codes(truth: Truth) -> NDArray[np.int8]:
-    return np.array([-1 if t is None else TIERS.index(t) for t in truth.tiers], dtype=np.int8)
-
-
-def pairs_of(
-    truths: Sequence[Truth], judgments: Sequence[Judgment], tail: TailSpec, min_margin: float
-) -> tuple[PairTable, list[str]]:
-    """The pair table of the judged ladders and their ids, by which its clusters are numbered.
-
-    Sorted by id, so that the figures do not depend on the order in which ladders were judged or written.
-    """
-    by_id = {t.ladder: t for t in truths}
-    ids = sorted({j.ladder for j in judgments})
-    cluster = {ladder: number for number, ladder in enumerate(ids)}
-    ordered = sorted(judgments, key=lambda j: cluster[j.ladder])
-    arrays = [(cluster[j.ladder], _arrays(by_id[j.ladder], j, tail)) for j in ordered]
-    return pair_table(arrays, len(ids), min_margin), ids
-
-
-def _arrays(truth: Truth, judgment: Judgment, tail: TailSpec) -> JudgedLadder:
-    members = tail.members(truth.golds, truth.tiers, truth.ranks)
-    codes = _tier_codes(truth)
-    if judgment.scores is not None:
-        said = [judgment.scores.get(r) for r in truth.responses]
-        scores = np.array([math.nan if s is None else s for s in said], dtype=float)
-        return JudgedLadder(truth.golds, codes, members, scores=scores)
-    return JudgedLadder(truth.golds, codes, members, preferences=_preference_matrix(truth, judgment))
-
-
-def _preference_matrix(truth: Truth, judgment: Judgment) -> NDArray[np.float64]:
-    """(K, K) p(i over j): the mean over what was asked of the pair in either order, NaN where any of it is unscored."""
-    at = {r: i for i, r in enumerate(truth.responses)}
-    total = np.zeros((len(at), len(at)))
-    asked = np.zeros((len(at), len(at)))
-    for a, b, p_a in judgment.preferences or ():
-        p = math.nan if p_a is None else p_a
-        total[at[a], at[b]] += p
-        total[at[b], at[a]] += 1 - p
-        asked[at[a], at[b]] += 1
-        asked[at[b], at[a]] += 1
-    with np.errstate(invalid="ignore"):
-        return np.asarray(total / asked)
 
 
 def _of_all(

@@ -34,7 +34,7 @@ def tail_metrics() -> Metric:
 
     def compute(scores: list[SampleScore]) -> dict[str, float]:
         from tail_bench.ladders.tail import TailSpec
-        from tail_bench.reporting import pairs_of
+        from tail_bench.pairing import pairs_of
         from tail_bench.stats.calibration import folds_of
         from tail_bench.stats.figures import figures, tail_accuracy
 
@@ -85,7 +85,7 @@ def ladder_scorer(tail: str | Sequence[str] | None = None, min_margin: float | N
         raise prerequisite_error(error) from error
 
     async def score(state: TaskState, target: Target) -> Score:
-        from tail_bench.reporting import pairs_of
+        from tail_bench.pairing import pairs_of
         from tail_bench.stats.figures import accuracy_of_ladders
 
         kept = state.metadata

@@ -88,7 +88,7 @@ def _task(
     """A task over a data set's ladders, one sample each, judged by the solver."""
     from tail_bench.judgments import truths_of
     from tail_bench.ladders.load import load_dataset
-    from tail_bench.reporting import resolve_tail
+    from tail_bench.pairing import resolve_tail
 
     if isinstance(min_margin, bool) or not isinstance(min_margin, (int, float)) or not 0 <= min_margin < float("inf"):
         raise prerequisite_error(f"-T min_margin={min_margin}: must be a number of at least 0")

@@ -43,11 +43,13 @@ def credit_of_scores(scores, i, j):
 
 
 def credit_of_preferences(preferences, i, j):
-    """From (a, b, p_a) triples: the mean over whatever was asked of the pair, None where any of it is unscored."""
-    said = [p if (a, b) == (i, j) else None if p is None else 1 - p for a, b, p in preferences if {a, b} == {i, j}]
-    if not said or any(p is None for p in said):
+    """From (a, b, p_a) triples: the mean over the orders asked, None where any answer to the pair is unscored."""
+    orders = [[p for a, b, p in preferences if (a, b) == (i, j)]]
+    orders.append([None if p is None else 1 - p for a, b, p in preferences if (a, b) == (j, i)])
+    orders = [own for own in orders if own]
+    if not orders or any(p is None for own in orders for p in own):
         return None
-    p = sum(said) / len(said)
+    p = sum(sum(own) / len(own) for own in orders) / len(orders)
     return 0.5 if abs(p - 0.5) < 1e-9 else 1.0 if p > 0.5 else 0.0
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tail_bench.judgments import Judgment, Preference, as_judgments, truths_of
 from tail_bench.ladders.schema import Ladder
 from tail_bench.ladders.tail import TailSpec
-from tail_bench.reporting import pairs_of
+from tail_bench.pairing import pairs_of
 from tail_bench.stats.calibration import folds_of
 from tail_bench.stats.figures import figures
 from tests.stats import reference
