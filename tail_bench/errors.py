@@ -29,9 +29,10 @@ def prerequisite_error(message: object) -> Exception:
     return PrerequisiteError(escape(printable(str(message))))
 
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    """Text of a stranger's file without what could steer a terminal: control characters and changes of direction."""
+    """Text of a stranger's file without what could steer a terminal: control characters, changes of direction, half
+    characters."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -90,7 +90,7 @@ class ScoreFile:
 
 def read_scores(path: str | Path) -> ScoreFile:
     """Read a score file or gold file; InputError names file, record and field of what is malformed."""
-    path = Path(path)
+    path = Path(path).expanduser()
     problems: list[str] = []
     header: dict[str, Any] = _parquet_header(path) if path.suffix == ".parquet" and path.is_file() else {}
     flat: dict[str, dict[str, float | None]] = {}

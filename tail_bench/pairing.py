@@ -14,10 +14,18 @@ from tail_bench.ladders.tail import FORMS, TIERS, TailSpec, default_tail
 from tail_bench.stats.pairs import TAIL, JudgedLadder, PairTable, pair_table
 
 
+def check_margin(min_margin: object) -> None:
+    """InputError where min_margin is not a number of at least 0."""
+    number = isinstance(min_margin, (int, float)) and not isinstance(min_margin, bool)
+    if not number or not 0 <= float(min_margin) < math.inf:  # type: ignore[arg-type]
+        raise InputError(f"min_margin {min_margin}: must be a number of at least 0")
+
+
 def resolve_tail(
     truths: Sequence[Truth], tail: str | Sequence[str] | TailSpec | None, min_margin: float = 0.0
 ) -> TailSpec:
     """The tail asked for, or the data set's default; InputError where no ladder has a pair in it."""
+    check_margin(min_margin)
     spec = TailSpec.parse(default_tail(tier for t in truths for tier in t.tiers) if tail is None else tail)
     if any(_has_tail_pair(truth, spec, min_margin) for truth in truths):
         return spec
@@ -68,8 +76,10 @@ def _arrays(truth: Truth, judgment: Judgment, tail: TailSpec) -> JudgedLadder:
 
 
 def _preference_matrix(truth: Truth, judgment: Judgment) -> NDArray[np.float64]:
-    """(K, K) p(i over j), the mean over the orders of presentation that were asked (each the mean over its answers); NaN
-    where any answer is unscored, or none was asked for."""
+    """(K, K) p(i over j), the mean over the orders of presentation asked (each the mean of its answers).
+
+    NaN where any answer is unscored, or none was asked for.
+    """
     at = {r: i for i, r in enumerate(truth.responses)}
     total = np.zeros((len(at), len(at)))  # [i, j]: i was shown first
     asked = np.zeros((len(at), len(at)))

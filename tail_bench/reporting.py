@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from pydantic import BaseModel, ConfigDict, Field
 
 from tail_bench.judgments import (
@@ -30,6 +31,8 @@ from tail_bench.stats.figures import Figure, Figures, figures
 
 DECIMALS = 6
 EXAMPLES = 5
+VERSIONS = {"numpy": np.__version__, "scipy": scipy.__version__}
+"""What draws the resamples: another version may draw others."""
 BOOTSTRAP = {"bootstrap": {"resamples": RESAMPLES, "seed": SEED}}
 TIED_TOPS = 0.2
 """Share of ladders with a tie at the top from which scores in [0, 1] look squashed."""
@@ -280,7 +283,7 @@ def build_report(
                 "min_margin": min_margin,
             }
         ),
-        run=RunInfo.model_validate(run),
+        run=RunInfo.model_validate({**run, "versions": {**run["versions"], **VERSIONS}}),
         regions=_regions(found),
         tail_gap=GapRecord(**_record(found.tail_gap).model_dump(), against=found.gap_against),
         unscored=unscored,

@@ -78,9 +78,12 @@ def ladder_scorer(tail: str | Sequence[str] | None = None, min_margin: float | N
     """
     from tail_bench.errors import InputError, prerequisite_error
     from tail_bench.ladders.tail import TailSpec
+    from tail_bench.pairing import check_margin
 
     try:
         chosen = None if tail is None else str(TailSpec.parse(tail))
+        if min_margin is not None:
+            check_margin(min_margin)
     except InputError as error:
         raise prerequisite_error(error) from error
 
@@ -89,6 +92,10 @@ def ladder_scorer(tail: str | Sequence[str] | None = None, min_margin: float | N
         from tail_bench.stats.figures import accuracy_of_ladders
 
         kept = state.metadata
+        if "ladder" not in kept:
+            raise prerequisite_error(
+                "ladder_scorer scores the logs of tail_bench's tasks, and this sample is of another"
+            )
         responses = kept["ladder"]["responses"]
         record = ScoreRecord(
             ladder=kept["ladder"]["id"],

@@ -90,8 +90,6 @@ def _task(
     from tail_bench.ladders.load import load_dataset
     from tail_bench.pairing import resolve_tail
 
-    if isinstance(min_margin, bool) or not isinstance(min_margin, (int, float)) or not 0 <= min_margin < float("inf"):
-        raise prerequisite_error(f"-T min_margin={min_margin}: must be a number of at least 0")
     try:
         data = load_dataset(find_data(str(dataset)), split)
         truths = truths_of(data.ladders)

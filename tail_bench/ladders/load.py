@@ -43,7 +43,7 @@ def load_dataset(source: str | Path, split: str | None = None) -> Dataset:
         name, version, ladders = EMBEDDED_NAME, EMBEDDED_VERSION, read_ladders(EMBEDDED)
         split = split or "public"
     else:
-        path = Path(source)
+        path = Path(source).expanduser()
         name, version, ladders = path.stem, None, read_ladders(path)
     if split is not None:
         splits = sorted({ladder.split for ladder in ladders if ladder.split is not None})
@@ -134,7 +134,10 @@ def _json_lines(path: Path, problems: list[str]) -> Iterator[tuple[str, Any]]:
             if not line.strip():
                 continue
             try:
-                yield where, json.loads(line)
+                record = json.loads(line)
+                if rb"\ud" in line.lower():  # half a character can be escaped in JSON, but not be written as UTF-8
+                    json.dumps(record, ensure_ascii=False).encode()
+                yield where, record
             except (ValueError, RecursionError) as error:
                 problems.append(f"{where}: not a JSON object on one line of UTF-8: {error}")
 
