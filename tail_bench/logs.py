@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tail_bench.errors import InputError
 from tail_bench.ladders.tail import TailSpec
 from tail_bench.pairing import resolve_tail
-from tail_bench.records import ScoreRecord
+from tail_bench.records import ScoreRecord, TaskRecord
 from tail_bench.reporting import BOOTSTRAP, Report, build_report
 
 if TYPE_CHECKING:
@@ -54,21 +54,18 @@ def report_log(path: str, tail: str | None = None, min_margin: float | None = No
     truths = list({r.ladder: r.truth() for r in records}.values())
     margin = first.min_margin if min_margin is None else min_margin
     spec = TailSpec.parse(first.tail) if tail is None else resolve_tail(truths, tail, margin)
-    about = (log.eval.metadata or {}).get("tail_bench", {})
     planned = len(log.eval.dataset.sample_ids or []) * (log.eval.config.epochs or 1)
-    n_responses = sum(len(t.responses) for t in truths)
-    dataset = {"name": str(log.eval.dataset.name or "?"), "version": None, "fingerprint": ""}
-    dataset |= {"n_ladders": len(truths), "n_responses": n_responses} | about.get("dataset", {})
     try:
+        about = TaskRecord.model_validate((log.eval.metadata or {}).get("tail_bench"))
         return build_report(
             truths,
             [r.said() for r in records],
             spec,
             margin,
-            grader={"name": log.eval.model, "kind": about.get("kind", "reward")},
-            dataset=dataset,
+            grader={"name": log.eval.model, "kind": about.kind},
+            dataset=about.dataset.model_dump(),
             run={
-                "versions": log.eval.packages,
+                "versions": {**log.eval.packages, "tail-bench": about.version},
                 "completed": len(records),
                 "total": max(planned, len(records)),
                 "status": log.status,
@@ -81,8 +78,8 @@ def report_log(path: str, tail: str | None = None, min_margin: float | None = No
                 },
             },
         )
-    except (ValidationError, TypeError) as error:
-        raise InputError(f"{path}: its tail_bench metadata is malformed: {error}") from error
+    except (ValidationError, KeyError) as error:  # KeyError: epochs of a ladder that speak of different responses
+        raise InputError(f"{path}: what it says of tail_bench is malformed: {error}") from error
 
 
 def _records(log: EvalLog, path: str) -> list[ScoreRecord]:

@@ -14,6 +14,24 @@ JUDGMENT = "judgment"
 """Key of the judgment in the sample's metadata, which outlives a crash (Inspect's store does not)."""
 
 
+class DatasetRecord(BaseModel):
+    """The data set that a task ran on: the whole of it, whatever part was run."""
+
+    name: str
+    version: str | None
+    fingerprint: str
+    n_ladders: int
+    n_responses: int
+
+
+class TaskRecord(BaseModel):
+    """What a task says of itself in its log's metadata, under "tail_bench": version, kind of grader, data set."""
+
+    version: str
+    kind: str
+    dataset: DatasetRecord
+
+
 class JudgmentRecord(BaseModel):
     """A judgment as kept in the log, by response id."""
 

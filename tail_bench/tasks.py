@@ -86,9 +86,11 @@ def _task(
     kind: str,
 ) -> Task:
     """A task over a data set's ladders, one sample each, judged by the solver."""
+    from tail_bench import __version__
     from tail_bench.judgments import truths_of
     from tail_bench.ladders.load import load_dataset
     from tail_bench.pairing import resolve_tail
+    from tail_bench.records import DatasetRecord, TaskRecord
 
     try:
         data = load_dataset(find_data(str(dataset)), split)
@@ -109,17 +111,21 @@ def _task(
         )
         for ladder, truth in zip(data.ladders, truths, strict=True)
     ]
-    about = {
-        "name": data.name,
-        "version": data.version,
-        "fingerprint": data.fingerprint,
-        "n_ladders": len(truths),
-        "n_responses": sum(len(t.responses) for t in truths),
-    }
+    about = TaskRecord(
+        version=__version__,
+        kind=kind,
+        dataset=DatasetRecord(
+            name=data.name,
+            version=data.version,
+            fingerprint=data.fingerprint,
+            n_ladders=len(truths),
+            n_responses=sum(len(t.responses) for t in truths),
+        ),
+    )
     return Task(
         dataset=MemoryDataset(samples, name=data.name, location=dataset),
         solver=solver,
         scorer=ladder_scorer(),
-        metadata={"tail_bench": {"kind": kind, "dataset": about}},
+        metadata={"tail_bench": about.model_dump()},
         version=1,
     )
