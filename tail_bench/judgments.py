@@ -97,7 +97,7 @@ def read_scores(path: str | Path) -> ScoreFile:
     judgments: dict[str, Judgment] = {}
     kinds: dict[type, str] = {}
     for number, (where, record) in enumerate(_score_records(path, problems)):
-        if isinstance(record, dict) and isinstance(record.get("header"), dict) and number == 0:
+        if isinstance(record, dict) and isinstance(record.get("header"), dict) and "id" not in record and number == 0:
             header = record["header"]
             continue
         try:

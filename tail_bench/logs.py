@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -78,35 +79,46 @@ def report_log(path: str, tail: str | None = None, min_margin: float | None = No
                 },
             },
         )
-    except (ValidationError, KeyError) as error:  # KeyError: epochs of a ladder that speak of different responses
+    except ValidationError as error:
         raise InputError(f"{path}: what it says of tail_bench is malformed: {error}") from error
 
 
 def _records(log: EvalLog, path: str) -> list[ScoreRecord]:
-    """The score records of a log, of the newest ladder_scorer where it was scored again."""
-    records = []
-    for sample in log.samples or []:
-        name = max(
-            (s for s in sample.scores or {} if s.split("/")[-1].startswith(SCORER)),
-            default=None,
-            key=_generation,
-        )
-        if name is None:
+    """The score records of a log, of its newest ladder_scorer where it was scored again.
+
+    InputError where there are none, or they contradict each other.
+    """
+    samples = log.samples or []
+    names = {name for sample in samples for name in sample.scores or {} if _generation(name) >= 0}
+    newest = max(names, key=_generation, default=None)
+    records: dict[tuple[str, int], ScoreRecord] = {}
+    for sample in samples:
+        if newest is None or newest not in (sample.scores or {}):
             continue
-        metadata: dict[str, Any] = (sample.scores or {})[name].metadata or {}
         try:
-            records.append(ScoreRecord.model_validate(metadata))
+            record = ScoreRecord.model_validate((sample.scores or {})[newest].metadata)
         except ValidationError as error:
             raise InputError(f"{path}: sample {sample.id}: its score is not tail_bench's: {error}") from error
+        if (record.ladder, sample.epoch) in records:
+            raise InputError(f"{path}: sample {sample.id} is there twice (epoch {sample.epoch})")
+        records[record.ladder, sample.epoch] = record
     if not records:
         raise InputError(
             f"{path}: no ladder in it was judged by tail_bench (task {log.eval.task}, status {log.status})"
             + (f": {log.error.message}" if log.error else "")
         )
-    return records
+    stated: dict[str, ScoreRecord] = {}
+    first = next(iter(records.values()))
+    for record in records.values():
+        own = stated.setdefault(record.ladder, record)
+        if (record.responses, record.golds, record.tiers) != (own.responses, own.golds, own.tiers):
+            raise InputError(f"{path}: the epochs of {record.ladder} speak of different responses or golds")
+        if (record.tail, record.min_margin) != (first.tail, first.min_margin):
+            raise InputError(f"{path}: {record.ladder} and {first.ladder} were scored with different tails")
+    return list(records.values())
 
 
 def _generation(name: str) -> int:
-    # `inspect score --action append` numbers the scorers: ladder_scorer, ladder_scorer1, ladder_scorer2
-    suffix = name.split("/")[-1].removeprefix(SCORER)
-    return int(suffix) if suffix.isdigit() else 0
+    """0, 1, 2 for ladder_scorer, ladder_scorer1, ladder_scorer2 (`inspect score --action append` counts), else -1."""
+    found = re.fullmatch(rf"(?:.*/)?{SCORER}([0-9]{{0,4}})", name)
+    return int(found[1] or 0) if found else -1

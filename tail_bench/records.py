@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import BaseModel, FiniteFloat, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
 from tail_bench.judgments import Judgment, Preference, Truth
 from tail_bench.ladders.schema import Tier
 
 JUDGMENT = "judgment"
 """Key of the judgment in the sample's metadata, which outlives a crash (Inspect's store does not)."""
+
+StrictNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 
 
 class DatasetRecord(BaseModel):
@@ -35,8 +38,8 @@ class TaskRecord(BaseModel):
 class JudgmentRecord(BaseModel):
     """A judgment as kept in the log, by response id."""
 
-    scores: dict[str, FiniteFloat | None] | None = None
-    preferences: list[tuple[str, str, FiniteFloat | None]] | None = None
+    scores: dict[str, StrictNumber | None] | None = None
+    preferences: list[tuple[str, str, Share | None]] | None = None
     reasons: dict[str, str] = {}
 
 
@@ -50,7 +53,7 @@ class ScoreRecord(BaseModel):
     gold_ranks: list[FiniteFloat]
     judgment: JudgmentRecord
     tail: str
-    min_margin: FiniteFloat
+    min_margin: Annotated[FiniteFloat, Field(ge=0)]
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -61,6 +64,8 @@ class ScoreRecord(BaseModel):
         said |= {r for a, b, _ in self.judgment.preferences or () for r in (a, b)}
         if not said <= set(self.responses):
             raise ValueError("the judgment names responses that the ladder does not have")
+        if any(a == b for a, b, _ in self.judgment.preferences or ()):
+            raise ValueError("a preference is between two responses")
         if (self.judgment.scores is None) == (self.judgment.preferences is None):
             raise ValueError("a judgment has either scores or preferences")
         return self

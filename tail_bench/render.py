@@ -111,7 +111,7 @@ def in_words(report: Report) -> Text:
     if ties == 1:
         said = "In the tail this grader ties every pair it scores: a policy trained on it sees no difference there."
     elif low is None or high is None:
-        said = f"In the tail {share}; one ladder is too few for an interval."
+        said = f"In the tail {share}, without an interval ({tail.accuracy.reason})."
     elif low > 0.5:
         said = f"In the tail this grader tells better from worse: {share}, and the interval excludes chance."
     elif high >= 0.5:

@@ -268,6 +268,7 @@ def build_report(
     intervals: bool = True,
 ) -> Report:
     """The report of judgments (one a ladder and epoch) on the ladders whose truth is given."""
+    judgments = sorted(judgments, key=lambda j: j.ladder)  # the order of a file's lines must not show
     pairs, ids = pairs_of(truths, judgments, tail, min_margin)
     found = figures(pairs, folds_of(ids), intervals)
     unscored = _unscored(judgments)
@@ -335,7 +336,7 @@ def _unscored(judgments: Sequence[Judgment]) -> Unscored:
     of = 0
     pairwise = any(j.preferences is not None for j in judgments)
     for judgment in judgments:
-        said: list[tuple[str, float | None]] = list((judgment.scores or {}).items())
+        said: list[tuple[str, float | None]] = sorted((judgment.scores or {}).items())
         said += [(f"{p.a} over {p.b}", p.p_a) for p in judgment.preferences or ()]
         of += len(said)
         for response, value in said:

@@ -93,7 +93,7 @@ def _task(
     from tail_bench.records import DatasetRecord, TaskRecord
 
     try:
-        data = load_dataset(find_data(str(dataset)), split)
+        data = load_dataset(find_data(str(dataset)), None if split is None else str(split))
         truths = truths_of(data.ladders)
         spec = str(resolve_tail(truths, tail, min_margin))
     except InputError as error:

@@ -127,6 +127,10 @@ def test_a_log_that_was_tampered_with(tmp_path, data):
     changes = {
         '"gold_ranks": [': '"gold_ranks": [9, ',
         '"r1": ': '"zz": ',
+        '"reasons": {}': '"preferences": [["r0", "r1", 5.0]]',
+        '"min_margin": 0.0': '"min_margin": -1',
+        '"kind": "reward"': '"kind": ["reward"]',
+        '"tail_bench": {': '"other": {',
         '"tail": "top_k:2"': '"tail": "worst"',
         '"n_ladders": 12': '"n_ladders": "many"',
     }

@@ -168,3 +168,15 @@ def test_responses_without_a_gold_take_no_part(tmp_path):
                 write_jsonl(tmp_path / "g.jsonl", [{"id": "a", "preferences": [{"a": "x", "b": "y", "p_a": 1}]}])
             )
         )
+
+
+def test_a_header_beside_scores_loses_no_ladder(tmp_path):
+    path = write_jsonl(tmp_path / "s.jsonl", [{"header": HEADER, "id": "a", "scores": {"x": 1}}, rows()[1]])
+    assert [j.ladder for j in read_scores(path).judgments] == ["a", "b"]
+
+
+def test_a_key_that_is_there_twice_is_not_passed_over(tmp_path):
+    path = tmp_path / "s.jsonl"
+    path.write_text('{"id": "a", "scores": {"x": 1, "y": 2, "x": 3}}\n')
+    with pytest.raises(InputError, match="s.jsonl:1: .*the key 'x' is there twice"):
+        read_scores(path)

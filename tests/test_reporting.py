@@ -49,6 +49,12 @@ def test_same_input_same_bytes_whatever_the_order():
     assert tail_bench.report(LADDERS[::-1], shuffled, tail="top_k:3").to_json() == first
 
 
+def test_the_order_does_not_show_in_what_is_unscored():
+    scores = scored(lambda x, r: None if r.id == "r1" else r.gold)
+    backwards = {i: dict(reversed(own.items())) for i, own in reversed(scores.items())}
+    assert tail_bench.report(LADDERS, scores).to_json() == tail_bench.report(LADDERS, backwards).to_json()
+
+
 def test_perfect_reversed_constant_and_silent_graders():
     for f, accuracy, ties in ((lambda x, r: r.gold, 1, 0), (lambda x, r: -r.gold, 0, 0), (lambda x, r: 7, 0.5, 1)):
         report = tail_bench.report(LADDERS, scored(f), tail="top_k:3")

@@ -289,3 +289,25 @@ def test_a_model_that_writes_text_is_refused(data, tmp_path):
 def test_the_log_survives_a_round_trip_and_json_format(data, tmp_path):
     log = run(tail_reward(data), "builtin/longest", tmp_path, log_format="json")
     assert report_log(log.location).to_json() == report_log(read_eval_log(log.location).location).to_json()
+
+
+def test_a_log_that_contradicts_itself_is_refused(data, tmp_path):
+    log = run(tail_reward(data), "builtin/longest", tmp_path, log_format="json", epochs=2)
+    path = tmp_path / "changed.json"
+
+    def refused(change):
+        document = json.loads(Path(log.location).read_text())
+        change(document["samples"])
+        path.write_text(json.dumps(document))
+        with pytest.raises(tail_bench.InputError) as error:
+            report_log(str(path))
+        return str(error.value)
+
+    def kept(sample):
+        return sample["scores"]["ladder_scorer"]["metadata"]
+
+    assert "is there twice (epoch 1)" in refused(lambda samples: samples.append(samples[0]))
+    assert "different responses or golds" in refused(lambda samples: kept(samples[0])["golds"].reverse())
+    assert "different tails" in refused(lambda samples: kept(samples[0]).update(tail="top_k:3"))
+    assert "valid number" in refused(lambda samples: kept(samples[0])["judgment"]["scores"].update(r0="1.5"))
+    assert "valid number" in refused(lambda samples: kept(samples[0])["judgment"]["scores"].update(r0=True))

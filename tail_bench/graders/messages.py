@@ -30,7 +30,8 @@ CANDIDATE = {"candidate": True}
 COLUMNS = "columns"
 """Metadata key, on the prompt's last message, of the ladder's extra fields (for reward functions that take columns)."""
 
-_INLINE_THINKING = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
+# At the start only: further on, a response may speak of the tag. Never closed: it was cut off while it reasoned.
+_INLINE_THINKING = re.compile(r"\A\s*(?:<think>.*?(?:</think>\s*|\Z))+", re.DOTALL)
 
 
 def prompt_messages(ladder: Ladder) -> list[ChatMessage]:

@@ -20,7 +20,7 @@ def require_reward_model(model: Model) -> RewardModelAPI:
     if isinstance(model.api, RewardModelAPI):
         return model.api
     raise prerequisite_error(
-        f"tail_reward needs a reward model, and {model} is none. Give --model rm-python/MODULE:CALLABLE"
+        f"tail_reward needs a reward model, and {model} gives no rewards. Give --model rm-python/MODULE:CALLABLE"
         " for a reward of your own, or a null grader (builtin/longest, builtin/random, ...)."
     )
 

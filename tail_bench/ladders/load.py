@@ -41,7 +41,7 @@ def load_dataset(source: str | Path, split: str | None = None) -> Dataset:
     """Like `load`, with name, version and fingerprint. `split` keeps the ladders of one split."""
     if str(source) == EMBEDDED_NAME:
         name, version, ladders = EMBEDDED_NAME, EMBEDDED_VERSION, read_ladders(EMBEDDED)
-        split = split or "public"
+        split = "public" if split is None else split
     else:
         path = Path(source).expanduser()
         name, version, ladders = path.stem, None, read_ladders(path)
@@ -89,7 +89,9 @@ def read_ladders(path: Path) -> list[Ladder]:
         try:
             ladder = Ladder.model_validate(record)
         except ValidationError as error:
-            problems += [f"{where}: {_field(e['loc'])}{_message(e)}" for e in error.errors()]
+            # Of a union's branches only the one that the input is of: a list of messages is no failed string.
+            errors = [e for e in error.errors() if not (e["type"] == "string_type" and isinstance(e["input"], list))]
+            problems += [f"{where}: {_field(e['loc'])}{_message(e)}" for e in errors or error.errors()]
             continue
         if ladder.id in seen:
             problems.append(f"{where}: id: {ladder.id!r} is already the id of {seen[ladder.id][0]}")
@@ -134,12 +136,20 @@ def _json_lines(path: Path, problems: list[str]) -> Iterator[tuple[str, Any]]:
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
+                record = json.loads(line, object_pairs_hook=_distinct_keys)
                 if rb"\ud" in line.lower():  # half a character can be escaped in JSON, but not be written as UTF-8
                     json.dumps(record, ensure_ascii=False).encode()
                 yield where, record
             except (ValueError, RecursionError) as error:
                 problems.append(f"{where}: not a JSON object on one line of UTF-8: {error}")
+
+
+def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):  # json would keep the last and drop the others
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} is there twice")
+    return record
 
 
 def _parquet_records(path: Path) -> Iterator[tuple[str, Any]]:

@@ -36,7 +36,7 @@ Id = Annotated[str, BeforeValidator(_id), Field(min_length=1)]
 class Message(BaseModel):
     """One turn of a prompt, in the OpenAI form."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="allow")
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str = ""

@@ -34,11 +34,11 @@ class TailSpec:
     tiers: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, text: str | Sequence[str] | TailSpec) -> TailSpec:
+    def parse(cls, text: object) -> TailSpec:
         """Read `kind:value`; InputError lists the forms. (Inspect splits -T values at commas: a list is joined.)"""
         if isinstance(text, TailSpec):
             return text
-        text = text if isinstance(text, str) else ",".join(str(part) for part in text)
+        text = ",".join(map(str, text)) if isinstance(text, (list, tuple)) else str(text).strip()
         kind, _, argument = text.partition(":")
         if kind == "tiers":
             tiers = tuple(t.strip() for t in argument.split(",") if t.strip())
@@ -65,7 +65,9 @@ class TailSpec:
         return cls(kind, value)
 
     def __str__(self) -> str:
-        return f"{self.kind}:{','.join(self.tiers) if self.kind == 'tiers' else format(self.value, '.12g')}"
+        if self.kind == "tiers":
+            return f"tiers:{','.join(self.tiers)}"
+        return f"{self.kind}:{int(self.value) if self.value.is_integer() else self.value!r}"
 
     def members(
         self, golds: NDArray[np.float64], tiers: Sequence[str | None], gold_ranks: NDArray[np.float64]

@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -99,7 +100,7 @@ def as_reward(value: Any) -> Reward:
     if callable(getattr(value, "item", None)):
         with contextlib.suppress(TypeError, ValueError, RuntimeError):  # an array of more than one element
             plain = value.item()
-    if not isinstance(plain, Real):
+    if not isinstance(plain, (Real, Decimal)):
         return Reward(None, f"returned {_short(value)}, not a number")
     try:
         number = float(plain)

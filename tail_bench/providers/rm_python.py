@@ -55,8 +55,14 @@ class PythonRewardModel(RewardModelAPI):
 
     def fingerprint(self) -> str:
         """The source file of the callable and the format: what it loads besides is not seen."""
-        source = inspect.getsourcefile(inspect.unwrap(self.function)) if inspect.isroutine(self.function) else None
-        source = source or inspect.getsourcefile(type(self.function))
+        function: Any = self.function
+        while isinstance(function, partial):
+            function = function.func
+        function = inspect.unwrap(function)
+        try:
+            source = inspect.getsourcefile(function if inspect.isroutine(function) else type(function))
+        except TypeError:  # written in C
+            source = None
         code = Path(source).read_bytes() if source and Path(source).is_file() else b""
         return hashlib.sha256(code + self.format.encode()).hexdigest()
 
@@ -129,7 +135,11 @@ class PythonRewardModel(RewardModelAPI):
         completions: list[Any] = [text_of(r) if standard else [message_dict(r)] for r in responses]
         # In TRL a column has a value for each completion.
         rows = {name: [value] * len(responses) for name, value in columns.items()}
-        return _accepted(self.function, {**rows, "prompts": prompts, "completions": completions})
+        arguments = _accepted(self.function, {**rows, "prompts": prompts, "completions": completions})
+        # TRL passes token ids too. There are none here: who only lists them runs, who reads them raises.
+        if "completion_ids" in inspect.signature(self.function).parameters:
+            arguments.setdefault("completion_ids", [None] * len(responses))
+        return arguments
 
     async def _call(self, call: Callable[[], Any]) -> Any:
         if inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(
@@ -181,7 +191,7 @@ def form_of(function: Callable[..., Any]) -> Form:
         return "conversations"
     if "solution_str" in names:
         return "verl"
-    return "trl" if "completions" in names else "conversations"
+    return "trl" if names & {"prompts", "completions", "completion_ids"} else "conversations"
 
 
 def _accepted(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

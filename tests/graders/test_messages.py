@@ -43,16 +43,21 @@ def test_strip_takes_reasoning_wherever_it_is(fields):
 
 
 @pytest.mark.parametrize(
-    "text", ["Say </think> to close it.", "The tag <think>x</think> is for reasoning.", "<think> is never closed here"]
+    "text",
+    ["Say </think> to close it.", "The tag <think>x</think> is for reasoning.", "It says <think> and never closes it"],
 )
 @pytest.mark.parametrize("thinking", ["keep", "strip"])
 def test_a_text_that_only_mentions_the_tag_is_whole(text, thinking):
     assert text_of(candidate(response(text=text), thinking)) == text
 
 
-def test_nothing_left_is_said():
+@pytest.mark.parametrize(
+    "text", ["<think>I was cut off</think>", "<think>I was cut off in the", "<think>a</think>\n<think>b"]
+)
+def test_nothing_left_is_said(text):
     with pytest.raises(ValueError, match="nothing is left"):
-        candidate(response(text="<think>I was cut off</think>"), "strip")
+        candidate(response(text=text), "strip")
+    assert text_of(candidate(response(text=text), "keep")) == text
 
 
 @pytest.mark.parametrize(

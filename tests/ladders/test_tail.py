@@ -20,6 +20,8 @@ from tail_bench.ladders.tail import TailSpec, default_tail, gold_ranks
         ("top_fraction:0.25", "top_fraction:0.25"),
         ("threshold:-4", "threshold:-4"),
         ("quantile:1", "quantile:1"),
+        (" threshold:1234567890123.4 ", "threshold:1234567890123.4"),
+        ("top_fraction:1e-05", "top_fraction:1e-05"),
     ],
 )
 def test_forms(text, normal):
@@ -32,11 +34,11 @@ WRONG = """top top_k top_k: top_k:1 top_k:2.5 top_k:nan top_k:two top_fraction:0
 quantile:-0.1 quantile:75 tiers: tiers:superb best:2""".split()
 
 
-@pytest.mark.parametrize("text", ["", *WRONG])
+@pytest.mark.parametrize("text", ["", 2, True, None, {"top_k": 2}, *WRONG])
 def test_wrong_forms_say_what_is_right(text):
     with pytest.raises(InputError) as error:
         TailSpec.parse(text)
-    assert repr(text) in str(error.value)
+    assert repr(str(text)) in str(error.value)
     assert any(word in str(error.value) for word in ("must be", "the forms are", "tiers are"))
 
 

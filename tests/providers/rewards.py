@@ -88,6 +88,14 @@ def hangs_on_2(conversations):
     return [1.0] * len(conversations)
 
 
+def trl_lists_ids(prompts, completions, completion_ids):
+    return [float(len(c)) for c in completions]
+
+
+def trl_reads_ids(completion_ids, **kwargs):
+    return [float(len(ids)) for ids in completion_ids]
+
+
 def exits(conversations):
     sys.exit("no GPU")
 

@@ -52,6 +52,13 @@ def test_trl_gets_strings_and_columns():
     assert columns == {"level": [3, 3], "source": ["my set"] * 2}
 
 
+def test_trl_token_ids_are_not_there_and_that_is_said():
+    assert values(ask("trl_lists_ids", ["one", "three"])) == [3, 5]
+    found = ask("trl_reads_ids", ["one", "three"])
+    assert values(found) == [None, None]
+    assert "NoneType" in found[0].reason
+
+
 def test_trl_async_and_numpy():
     assert values(ask("trl_async", ["one", "three"])) == [3, 5]
 
@@ -152,6 +159,11 @@ def test_a_module_that_fails_to_import(tmp_path, monkeypatch):
 def test_wrong_arguments(arguments):
     with pytest.raises(PrerequisiteError):
         get_model(f"rm-python/{HERE}:slow", memoize=False, **arguments)
+
+
+@pytest.mark.parametrize("name", ["builtins:len", "functools:partial.__call__", "operator:neg"])
+def test_callables_without_a_source_have_a_fingerprint(name):
+    assert get_model(f"rm-python/{name}", memoize=False).api.fingerprint()
 
 
 def test_fingerprint_follows_the_code(tmp_path, monkeypatch):
