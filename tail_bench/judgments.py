@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import to_json
 
 from tail_bench.errors import SHOWN, InputError, listed
 from tail_bench.ladders.load import digest, mixed_ids, read_records
@@ -104,6 +105,8 @@ def read_scores(path: str | Path) -> ScoreFile:
             ladder = _ladder_id(record)
             kinds.setdefault(type(record["id"]), where)
             if "response" in record:
+                if "score" not in record:
+                    raise ValueError("score: is missing (null where there is none)")
                 scores = flat.setdefault(ladder, {})
                 if str(record["response"]) in scores:
                     raise ValueError(f"response: {record['response']!r} of {ladder!r} is there twice")
@@ -117,7 +120,13 @@ def read_scores(path: str | Path) -> ScoreFile:
     problems += mixed_ids(kinds)
     if problems:
         raise InputError(listed(f"{path}: {len(problems)} problem{'s' * (len(problems) > 1)}", problems))
+    if both := flat.keys() & judgments.keys():
+        raise InputError(f"{path}: ladders come both whole and response by response: {', '.join(sorted(both)[:SHOWN])}")
     judgments |= {ladder: Judgment(ladder, scores) for ladder, scores in flat.items()}
+    try:
+        to_json(header)
+    except ValueError as error:  # a million brackets, or half a character: a report could not repeat it
+        raise InputError(f"{path}: header: cannot be written as JSON: {error}") from error
     if not judgments:
         raise InputError(
             f"{path}: no scores in it; a record is " + '{"id": ladder, "scores": {response id: number or null}}'
@@ -270,13 +279,16 @@ def matched(truths: Sequence[Truth], judgments: Sequence[Judgment], where: str) 
     missing: list[str] = []
     fitting: list[Judgment] = []
     for judgment in judgments:
-        there = known.get(judgment.ladder, frozenset())
+        if judgment.ladder not in known:
+            unknown += [f"{judgment.ladder} / {r}" for r in sorted(_responses(judgment))] or [judgment.ladder]
+            continue
+        there = known[judgment.ladder]
         if judgment.scores is not None:
             said = {r for r, s in judgment.scores.items() if s is not None or r in there}
             if len(said) < len(judgment.scores):
                 judgment = replace(judgment, scores={r: s for r, s in judgment.scores.items() if r in said})
         else:
-            said = {r for p in judgment.preferences or () for r in (p.a, p.b)}
+            said = _responses(judgment)
         unknown += [f"{judgment.ladder} / {r}" for r in sorted(said - there)]
         missing += [f"{judgment.ladder} / {r}" for r in sorted(there - said)]
         fitting.append(judgment)
@@ -292,6 +304,11 @@ def matched(truths: Sequence[Truth], judgments: Sequence[Judgment], where: str) 
     if problems:
         raise InputError(listed(where, problems))
     return fitting
+
+
+def _responses(judgment: Judgment) -> set[str]:
+    """The responses that a judgment names."""
+    return {*(judgment.scores or ()), *(r for p in judgment.preferences or () for r in (p.a, p.b))}
 
 
 def _counted(names: Sequence[str], what: str, remedy: str) -> str:

@@ -180,3 +180,37 @@ def test_a_key_that_is_there_twice_is_not_passed_over(tmp_path):
     path.write_text('{"id": "a", "scores": {"x": 1, "y": 2, "x": 3}}\n')
     with pytest.raises(InputError, match="s.jsonl:1: .*the key 'x' is there twice"):
         read_scores(path)
+
+
+@pytest.mark.parametrize("said", [{"scores": {}}, {"scores": {"x": None}}, {"preferences": []}])
+def test_an_unknown_ladder_is_named_whatever_it_says(tmp_path, said):
+    known = {"id": "ladder-001", "scores": {f"r{i}": 1.0 for i in range(4)}}
+    file = read_scores(write_jsonl(tmp_path / "s.jsonl", [known, {"id": "nope"} | said]))
+    with pytest.raises(InputError, match="1 responses are not in the data set .*: nope"):
+        matched(truths_of([Ladder.model_validate(ladder(1))]), file.judgments, "s.jsonl:")
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ([{"id": "a", "response": "x"}], "score: is missing"),
+        (
+            [{"id": "a", "response": "x", "score": 1}, {"id": "a", "response": "x", "score": 2}],
+            "'x' of 'a' is there twice",
+        ),
+        (
+            [{"id": "a", "response": "x", "score": 1}, {"id": "a", "scores": {"y": 1}}],
+            "both whole and response by response: a",
+        ),
+    ],
+)
+def test_rows_of_a_response_each(tmp_path, records, said):
+    with pytest.raises(InputError, match=said):
+        read_scores(write_jsonl(tmp_path / "s.jsonl", records))
+
+
+def test_a_header_that_no_report_could_repeat(tmp_path):
+    deep = "[" * 500 + "]" * 500
+    (tmp_path / "s.jsonl").write_text('{"header": {"x": %s}}\n{"id": "a", "scores": {"x": 1}}\n' % deep)
+    with pytest.raises(InputError, match="header: cannot be written as JSON"):
+        read_scores(tmp_path / "s.jsonl")
