@@ -64,7 +64,7 @@ def report(
             if logs:
                 raise click.UsageError("Give logs or --scores, not both.")
             if (dataset is None) == (gold is None):
-                raise click.UsageError("--scores needs --dataset D or --gold FILE.")
+                raise click.UsageError("--scores needs one of --dataset D and --gold FILE.")
             if gold is not None and split is not None:
                 raise click.UsageError("--split goes with --dataset.")
             reports = [_score_report(scores, dataset, split, gold, tail, min_margin or 0.0)]

@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,6 +70,10 @@ def _with_ranks(
     golds: Sequence[tuple[str, Sequence[str], Sequence[float]]],
     tiers: Sequence[tuple[str | None, ...]] | None,
 ) -> list[Truth]:
+    if not golds:
+        raise InputError("there are no ladders")
+    if len({ladder for ladder, _, _ in golds}) < len(golds):
+        raise InputError("a ladder is there twice")
     everything = np.array([g for _, _, values in golds for g in values], dtype=float)
     ranks = gold_ranks(everything)
     truths, start = [], 0
@@ -154,13 +159,22 @@ def _score_records(path: Path, problems: list[str]) -> Iterator[tuple[str, Any]]
                         continue
                 scores = record.get("scores")
                 if isinstance(scores, list):  # a map column comes as (key, value) tuples
-                    record["scores"] = dict(scores)
+                    record["scores"] = _from_map(scores)
                 yield (
                     f"{path.name} row {number}",
                     {k: v for k, v in record.items() if v is not None or k == "score"},
                 )
-    except (pyarrow.ArrowException, OSError, TypeError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a Parquet score file: {error}") from error
+
+
+def _from_map(items: list[Any]) -> dict[str, Any]:
+    """The scores of a Parquet map, which comes as (key, value) tuples."""
+    if not all(isinstance(item, tuple) for item in items):
+        raise ValueError("scores must be a map or a struct of response id to number, is a list")
+    if len({key for key, _ in items}) < len(items):
+        raise ValueError("a response is there twice in a map of scores")
+    return dict(items)
 
 
 def _parquet_header(path: Path) -> dict[str, Any]:
@@ -188,7 +202,7 @@ def _number(value: Any, name: str) -> float | None:
     """A finite float, or None for null, NaN and infinities: what is not a finite number is unscored."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise ValueError(f"{name}: must be a number or null, got {value!r}")
     try:
         return float(value) if math.isfinite(value) else None
@@ -249,18 +263,25 @@ def as_judgments(scores: Mapping[str, Any], truths: Sequence[Truth]) -> list[Jud
 
     A list is in the order of the ladder's responses.
     """
+    if not isinstance(scores, Mapping):
+        raise InputError(f"scores must be a mapping of ladder id to scores, is {type(scores).__name__}")
     responses = {t.ladder: t.responses for t in truths}
     judgments = []
-    for ladder, values in scores.items():
-        if not isinstance(values, Mapping):
+    for key, values in scores.items():
+        ladder = str(key)
+        if isinstance(values, Mapping):
+            own = {str(r): s for r, s in values.items()}
+        elif hasattr(values, "__len__") and not isinstance(values, (str, bytes)):
             ids = responses.get(ladder, ())
             if ids and len(values) != len(ids):
-                raise InputError(f"scores[{ladder!r}]: {len(values)} scores for {len(ids)} responses")
-            values = dict(zip(ids or map(str, range(len(values))), values, strict=True))
+                raise InputError(f"scores[{key!r}]: {len(values)} scores for {len(ids)} responses")
+            own = dict(zip(ids or map(str, range(len(values))), values, strict=True))
+        else:
+            raise InputError(f"scores[{key!r}]: must map response ids to numbers, or list them, is {values!r}")
         try:
-            judgments.append(Judgment(ladder, {r: _number(_plain(s), r) for r, s in values.items()}))
+            judgments.append(Judgment(ladder, {r: _number(_plain(s), r) for r, s in own.items()}))
         except ValueError as error:
-            raise InputError(f"scores[{ladder!r}]: {error}") from None
+            raise InputError(f"scores[{key!r}]: {error}") from None
     return judgments
 
 

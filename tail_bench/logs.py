@@ -54,8 +54,9 @@ def report_log(path: str, tail: str | None = None, min_margin: float | None = No
     first = records[0]
     truths = list({r.ladder: r.truth() for r in records}.values())
     margin = first.min_margin if min_margin is None else min_margin
-    spec = TailSpec.parse(first.tail) if tail is None else resolve_tail(truths, tail, margin)
-    planned = len(log.eval.dataset.sample_ids or []) * (log.eval.config.epochs or 1)
+    chosen = tail is not None or min_margin is not None
+    spec = resolve_tail(truths, tail or first.tail, margin) if chosen else TailSpec.parse(first.tail)
+    planned = len(log.eval.dataset.sample_ids or []) * max(1, log.eval.config.epochs or 1)
     try:
         about = TaskRecord.model_validate((log.eval.metadata or {}).get("tail_bench"))
         return build_report(

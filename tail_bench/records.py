@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Self
 
 import numpy as np
-from pydantic import BaseModel, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, NonNegativeInt, model_validator
 
 from tail_bench.judgments import Judgment, Preference, Truth
 from tail_bench.ladders.schema import Tier
@@ -23,8 +23,8 @@ class DatasetRecord(BaseModel):
     name: str
     version: str | None
     fingerprint: str
-    n_ladders: int
-    n_responses: int
+    n_ladders: NonNegativeInt
+    n_responses: NonNegativeInt
 
 
 class TaskRecord(BaseModel):

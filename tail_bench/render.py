@@ -38,7 +38,8 @@ def render(report: Report) -> RenderableType:
         in_words(report),
     ]
     if data.n_without_pairs:
-        parts.append(Text(f"{data.n_without_pairs} ladders have no pair at all (equal golds).", style="dim"))
+        why = "equal golds or tiers, or all closer than min_margin"
+        parts.append(Text(f"{data.n_without_pairs} ladders have no pair at all ({why}).", style="dim"))
     parts += _unscored(report)
     parts += [Text(f"Warning: {_line(warning)}", style="yellow") for warning in report.warnings]
     parts.append(Text())
@@ -95,7 +96,7 @@ def two(value: float | None) -> str:
 
 def signed(value: float | None) -> str:
     """Two decimals with a sign."""
-    return "-" if value is None else f"{value + 0.0:+.2f}"
+    return "-" if value is None else f"{round(value, 2) + 0.0:+.2f}"
 
 
 def in_words(report: Report) -> Text:

@@ -271,7 +271,7 @@ def build_report(
     judgments = sorted(judgments, key=lambda j: j.ladder)  # the order of a file's lines must not show
     pairs, ids = pairs_of(truths, judgments, tail, min_margin)
     found = figures(pairs, folds_of(ids), intervals)
-    unscored = _unscored(judgments)
+    unscored = _unscored(judgments, {t.ladder: len(t.responses) for t in truths})
     n_without = len(ids) - len(np.unique(pairs.cluster))
     return Report(
         grader=GraderInfo.model_validate(grader),
@@ -326,11 +326,12 @@ def _record(figure: Figure) -> FigureRecord:
 
 
 def _rounded(value: float) -> float | None:
-    # Sums in another order differ in the last bits: what is published is the same on every machine. (+ 0.0: no -0.0)
+    # Sums in another order differ in the last bits: what is published should not. (+ 0.0: no -0.0)
     return round(value, DECIMALS) + 0.0 if math.isfinite(value) else None
 
 
-def _unscored(judgments: Sequence[Judgment]) -> Unscored:
+def _unscored(judgments: Sequence[Judgment], sizes: Mapping[str, int]) -> Unscored:
+    """`sizes`: how many responses each ladder has, to know the pairs that a grader was never asked about."""
     first: list[dict[str, str]] = []
     reasons: Counter[str] = Counter()
     of = 0
@@ -339,6 +340,11 @@ def _unscored(judgments: Sequence[Judgment]) -> Unscored:
         said: list[tuple[str, float | None]] = sorted((judgment.scores or {}).items())
         said += [(f"{p.a} over {p.b}", p.p_a) for p in judgment.preferences or ()]
         of += len(said)
+        if judgment.preferences is not None:
+            k, asked = sizes[judgment.ladder], {frozenset((p.a, p.b)) for p in judgment.preferences}
+            if not_asked := k * (k - 1) // 2 - len(asked):
+                reasons["not asked"] += not_asked
+                of += not_asked
         for response, value in said:
             if value is None:
                 reason = judgment.reasons.get(response, "null in the score file")
@@ -364,17 +370,17 @@ def _warnings(
     warnings = []
     if run["completed"] < run["total"]:
         warnings.append(
-            f"only {run['completed']:,} of {run['total']:,} ladders were judged: the run was cut off or had errors"
+            f"only {run['completed']:,} of {run['total']:,} judgments were made: the run was cut off or had errors"
             " (`inspect eval-retry LOG` goes on with it)"
         )
     elif n_judged < dataset["n_ladders"]:
         warnings.append(f"{n_judged:,} of the data set's {dataset['n_ladders']:,} ladders were run")
-    if found.regions["tail"].accuracy.n_pairs == found.regions["all"].accuracy.n_pairs:
+    if 0 < found.regions["tail"].accuracy.n_pairs == found.regions["all"].accuracy.n_pairs:
         warnings.append("every pair lies in the tail: there is nothing below it to compare the tail with")
     if _looks_squashed([j.scores for j in judgments if j.scores is not None]):
         warnings.append(
             "all scores lie in [0, 1] and many ladders tie at the top: an activation (sigmoid or softmax) was probably"
-            " left on, which makes ties where the reward has none; ask the server for raw scores"
+            " left on, which makes ties where the reward has none; take the raw scores"
         )
     return warnings
 

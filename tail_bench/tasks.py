@@ -70,10 +70,12 @@ def whole_number(name: str, value: object) -> None:
 
 def find_data(dataset: str) -> str:
     """The data set, a relative path taken from where the user is: Inspect runs a task file in the file's own folder."""
-    if Path(dataset).suffix and not Path(dataset).is_file():
-        for folder in (LAUNCH_FOLDER, Path(os.environ.get("PWD", "."))):
-            if (folder / dataset).is_file():
-                return str(folder / dataset)
+    here = Path.cwd()
+    if not (here / "tail_reward.py").is_file():  # no task file's folder: the user is here
+        return dataset
+    for folder in (LAUNCH_FOLDER, Path(os.environ.get("PWD", here))):
+        if folder != here and (folder / dataset).is_file():
+            return str(folder / dataset)
     return dataset
 
 

@@ -99,7 +99,7 @@ def test_gold_files(tmp_path, lengths):
     [
         (["report"], "Give Inspect logs or folders, or --scores FILE."),
         (["report", "nowhere.eval"], "nowhere.eval: no such log or folder"),
-        (["report", "--scores", "s.jsonl"], "--scores needs --dataset D or --gold FILE."),
+        (["report", "--scores", "s.jsonl"], "--scores needs one of --dataset D and --gold FILE."),
         (["report", "--dataset", "ladders"], "--dataset goes with --scores."),
         (["report", "x.eval", "--scores", "s.jsonl", "--dataset", "ladders"], "not both"),
         (["report", "--scores", "missing.jsonl", "--dataset", "ladders"], "missing.jsonl: no such file"),

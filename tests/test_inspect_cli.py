@@ -60,6 +60,8 @@ def checkout(tmp_path):
     (tmp_path / "checkout").mkdir()
     shutil.copytree(ROOT / "tasks", tmp_path / "checkout" / "tasks")
     write_jsonl(tmp_path / "data.jsonl", [ladder(n) for n in range(5)])
+    # What "../data.jsonl" is from tasks/, where Inspect runs a task file: not what the user means.
+    write_jsonl(tmp_path / "checkout" / "data.jsonl", [ladder(n) for n in range(3)])
     return tmp_path / "checkout"
 
 
@@ -121,7 +123,7 @@ def test_killed_recovered_and_retried(tmp_path):
     recovered = newest(tmp_path / "logs")
     partial = report_log(recovered)
     assert 6 <= partial.run.completed < 27
-    assert any("of 27 ladders were judged" in w for w in partial.warnings)
+    assert any("of 27 judgments were made" in w for w in partial.warnings)
     inspect("eval-retry", recovered, "--log-dir", "logs", cwd=tmp_path)
     resumed = newest(tmp_path / "logs")
     asked = Counter(calls.read_text().splitlines())

@@ -214,3 +214,17 @@ def test_a_header_that_no_report_could_repeat(tmp_path):
     (tmp_path / "s.jsonl").write_text('{"header": {"x": %s}}\n{"id": "a", "scores": {"x": 1}}\n' % deep)
     with pytest.raises(InputError, match="header: cannot be written as JSON"):
         read_scores(tmp_path / "s.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        (pa.array([[("x", 1.0), ("x", 2.0)]], pa.map_(pa.string(), pa.float64())), "a response is there twice"),
+        (pa.array([[1.0, 2.0]]), "must be a map or a struct"),
+        (pa.array([[[1.0, 2.0, 3.0]]]), "must be a map or a struct"),
+        (pa.array([[{"response": "x", "score": 1.0}]]), "must be a map or a struct"),
+    ],
+)
+def test_parquet_forms_that_are_none(tmp_path, scores, said):
+    with pytest.raises(InputError, match=said):
+        read_scores(parquet(tmp_path, pa.table({"id": ["a"], "scores": scores})))

@@ -49,6 +49,48 @@ def test_same_input_same_bytes_whatever_the_order():
     assert tail_bench.report(LADDERS[::-1], shuffled, tail="top_k:3").to_json() == first
 
 
+def test_the_signs_of_gap_and_overconfidence():
+    """Right in the body and reversed in the tail: a gap of 1, too sure in the tail and not sure enough in the body."""
+    report = tail_bench.report(LADDERS, scored(lambda x, r: -r.gold if r.gold > 2 else r.gold - 9), tail="top_k:3")
+    assert report.regions["tail"].accuracy.value == 0
+    assert report.regions["body"].accuracy.value == 1
+    assert report.tail_gap.value == 1
+    assert report.regions["tail"].calibration.fitted.overconfidence.value > 0.4
+    assert report.regions["body"].calibration.fitted.overconfidence.value < 0
+
+
+def test_pairs_that_were_never_asked_about_are_counted(tmp_path):
+    records = [{"id": x.id, "preferences": [{"a": "r0", "b": "r1", "p_a": 1.0}]} for x in LADDERS]
+    for r in records:
+        r["preferences"] += [{"a": "r1", "b": i, "p_a": None} for i in ("r2", "r3", "r4")]
+    data = write_jsonl(tmp_path / "data.jsonl", [x.model_dump() for x in LADDERS])
+    report = report_scores(read_scores(write_jsonl(tmp_path / "p.jsonl", records)), load_dataset(data), "top_k:3")
+    assert report.unscored.reasons == {"not asked": 30 * 6, "null in the score file": 30 * 3}
+    assert report.unscored.of == 30 * 10
+
+
+@pytest.mark.parametrize(
+    ("ladders", "scores", "said"),
+    [
+        ([], {}, "there are no ladders"),
+        (LADDERS[:1] * 2, {"ladder-000": [1, 2, 3, 4, 5]}, "a ladder is there twice"),
+        (LADDERS[:1], [1, 2], "scores must be a mapping"),
+        (LADDERS[:1], {"ladder-000": 1.0}, "must map response ids to numbers, or list them, is 1.0"),
+        (LADDERS[:1], {"ladder-000": None}, "must map response ids"),
+        (LADDERS[:1], {"ladder-000": "12345"}, "must map response ids"),
+    ],
+)
+def test_wrong_calls_from_python(ladders, scores, said):
+    with pytest.raises(tail_bench.InputError, match=said):
+        tail_bench.report(ladders, scores)
+
+
+def test_integer_ids_from_python():
+    ladders = [Ladder.model_validate(ladder(1, id=7, responses=[{"id": i, "text": "t", "gold": i} for i in range(3)]))]
+    report = tail_bench.report(ladders, {7: {0: 0.0, 1: 1.0, 2: 2.0}})
+    assert report.regions["all"].accuracy.value == 1
+
+
 def test_the_order_does_not_show_in_what_is_unscored():
     scores = scored(lambda x, r: None if r.id == "r1" else r.gold)
     backwards = {i: dict(reversed(own.items())) for i, own in reversed(scores.items())}

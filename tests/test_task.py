@@ -113,6 +113,7 @@ def test_conversations_reasoning_and_tool_calls_reach_the_grader(tmp_path):
     ]
     record = ladder(1, prompt=turns)
     record["responses"][0] |= {"reasoning": "It said rain.", "tool_calls": [CALL]}
+    record["responses"][3]["reasoning"] = "And it did."
     record["responses"][1]["text"] = "<think>hm</think>Say </think> aloud."
     path = str(write_jsonl(tmp_path / "turns.jsonl", [record]))
     for thinking in ("keep", "strip"):
@@ -175,6 +176,13 @@ def test_rescoring_is_the_same_as_a_run_with_that_tail(data, tmp_path, tail):
     assert metrics(again) == pytest.approx(metrics(other), nan_ok=True)
     report, expected = report_log(first.location, tail, 1.0), report_log(other.location)
     assert (report.regions, report.tail_gap, report.dataset) == (expected.regions, expected.tail_gap, expected.dataset)
+
+
+def test_rescoring_that_leaves_nothing_is_refused(data, tmp_path):
+    log = run(tail_reward(data), "builtin/random", tmp_path)
+    for tail, margin in ((None, 99.0), ("threshold:99", None), (None, math.nan), ("top_k:2", -1.0)):
+        with pytest.raises(tail_bench.InputError):
+            report_log(log.location, tail, margin)
 
 
 def test_a_quantile_is_of_the_whole_data_set_whatever_is_run(tmp_path):
@@ -306,6 +314,10 @@ def test_a_log_that_contradicts_itself_is_refused(data, tmp_path):
     def kept(sample):
         return sample["scores"]["ladder_scorer"]["metadata"]
 
+    partial = json.loads(Path(log.location).read_text())
+    partial["samples"].pop()
+    path.write_text(json.dumps(partial))
+    assert (report_log(str(path)).run.completed, report_log(str(path)).run.total) == (23, 24)
     assert "is there twice (epoch 1)" in refused(lambda samples: samples.append(samples[0]))
     assert "different responses or golds" in refused(lambda samples: kept(samples[0])["golds"].reverse())
     assert "different tails" in refused(lambda samples: kept(samples[0]).update(tail="top_k:3"))

@@ -163,7 +163,7 @@ def _parquet_records(path: Path) -> Iterator[tuple[str, Any]]:
             for record in batch.to_pylist():
                 number += 1
                 yield f"{path.name} row {number}", _without_nulls(record)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError) as error:  # ValueError: text that is not UTF-8
         raise InputError(f"{path}: cannot be read as Parquet: {error}") from error
 
 

@@ -33,20 +33,35 @@ Number = Annotated[FiniteFloat, BeforeValidator(_reject_non_numbers)]
 Id = Annotated[str, BeforeValidator(_id), Field(min_length=1)]
 
 
+def _nothing_said(value: Any) -> Any:
+    return "" if value is None else value  # OpenAI's form has null where there are only tool calls
+
+
+def _named(value: Any) -> Any:
+    function = value.get("function", value) if isinstance(value, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
+        raise ValueError('must be {"function": {"name": ..., "arguments": ...}} or {"name": ..., "arguments": ...}')
+    return value
+
+
+Text = Annotated[str, BeforeValidator(_nothing_said)]
+ToolCall = Annotated[dict[str, Any], BeforeValidator(_named)]
+
+
 class Message(BaseModel):
     """One turn of a prompt, in the OpenAI form."""
 
     model_config = ConfigDict(extra="allow")
 
     role: Literal["system", "user", "assistant", "tool"]
-    content: str = ""
+    content: Text = ""
     reasoning: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if not self.content.strip() and not self.tool_calls:
+        if not self.content.strip() and not self.tool_calls and self.role != "tool":
             raise ValueError("is empty: a message needs content or tool_calls")
         return self
 
@@ -57,7 +72,7 @@ class Response(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     id: Id
-    text: str
+    text: Text
     gold: Number
     tier: Tier | None = None
     generator: str | None = None
@@ -65,7 +80,7 @@ class Response(BaseModel):
     defects: list[str] = []
     ratings: dict[str, Number] | None = None
     reasoning: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: list[ToolCall] | None = None
 
     @field_validator("defects", mode="before")
     @classmethod

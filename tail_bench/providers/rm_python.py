@@ -12,6 +12,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -51,10 +52,11 @@ class PythonRewardModel(RewardModelAPI):
         self.format = format
         self.function = load_callable(model_name)
         self.form = form_of(self.function)
+        check_signature(model_name, self.function, self.form)
         self.worker = Worker()
 
     def fingerprint(self) -> str:
-        """The source file of the callable and the format: what it loads besides is not seen."""
+        """The source files of the callable and of MODULE, and the format: what they load besides is not seen."""
         function: Any = self.function
         while isinstance(function, partial):
             function = function.func
@@ -63,7 +65,8 @@ class PythonRewardModel(RewardModelAPI):
             source = inspect.getsourcefile(function if inspect.isroutine(function) else type(function))
         except TypeError:  # written in C
             source = None
-        code = Path(source).read_bytes() if source and Path(source).is_file() else b""
+        module = getattr(sys.modules.get(self.model_name.partition(":")[0]), "__file__", None)
+        code = b"".join(Path(file).read_bytes() for file in (source, module) if file and Path(file).is_file())
         return hashlib.sha256(code + self.format.encode()).hexdigest()
 
     async def score(
@@ -110,6 +113,7 @@ class PythonRewardModel(RewardModelAPI):
     async def _verl(
         self, prompt: Sequence[ChatMessage], response: ChatMessageAssistant, columns: Mapping[str, Any]
     ) -> Reward:
+        columns = deepcopy(dict(columns))
         arguments = {
             "data_source": columns.get("data_source", columns.get("source")),
             "solution_str": text_of(response),
@@ -131,10 +135,11 @@ class PythonRewardModel(RewardModelAPI):
         standard = self.format == "standard" or (
             self.format == "auto" and len(prompt) == 1 and prompt[0].role == "user"
         )
-        prompts: list[Any] = [prompt[-1].text if standard else [message_dict(m) for m in prompt]] * len(responses)
+        # Every row has objects of its own, as in TRL: a function may change them.
+        prompts: list[Any] = [prompt[-1].text if standard else [message_dict(m) for m in prompt] for _ in responses]
         completions: list[Any] = [text_of(r) if standard else [message_dict(r)] for r in responses]
         # In TRL a column has a value for each completion.
-        rows = {name: [value] * len(responses) for name, value in columns.items()}
+        rows = {name: [deepcopy(value) for _ in responses] for name, value in columns.items()}
         arguments = _accepted(self.function, {**rows, "prompts": prompts, "completions": completions})
         # TRL passes token ids too. There are none here: who only lists them runs, who reads them raises.
         if "completion_ids" in inspect.signature(self.function).parameters:
@@ -168,7 +173,7 @@ def load_callable(name: str) -> Callable[..., Any]:
                 f"rm-python/{name}: no module {module_name!r} in {here} or among the installed packages"
             ) from error
         raise prerequisite_error(f"rm-python/{name}: importing {module_name!r} failed: {error}") from error
-    except Exception as error:  # a user's module may raise anything
+    except (Exception, SystemExit) as error:  # a user's module may raise anything, or exit
         raise prerequisite_error(f"rm-python/{name}: importing {module_name!r} failed: {_raised(error)}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -192,6 +197,23 @@ def form_of(function: Callable[..., Any]) -> Form:
     if "solution_str" in names:
         return "verl"
     return "trl" if names & {"prompts", "completions", "completion_ids"} else "conversations"
+
+
+def check_signature(name: str, function: Callable[..., Any], form: Form) -> None:
+    """PrerequisiteError where the function cannot be called in its form, whatever the responses."""
+    try:
+        parameters = inspect.signature(function).parameters
+        if form == "conversations":
+            inspect.signature(function).bind([])
+        elif any(p.kind is p.POSITIONAL_ONLY for p in parameters.values()):
+            raise TypeError("takes positional-only parameters, and is called with names")
+    except TypeError as error:
+        raise prerequisite_error(
+            f"rm-python/{name}: {error}. The forms are f(conversations), TRL's f(prompts, completions, **columns) and"
+            " verl's compute_score(data_source, solution_str, ground_truth, extra_info)"
+        ) from error
+    except ValueError:  # some functions written in C have no signature
+        return
 
 
 def _accepted(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

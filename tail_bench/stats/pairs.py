@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ class PairTable:
         return np.asarray((np.sign(self.margin) + 1) / 2, dtype=np.float32)
 
 
-@cache
+@lru_cache(maxsize=8)  # a data set has few sizes; large ones must not pile up
 def _two_of(k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.triu_indices(k, 1)
 
@@ -69,7 +69,8 @@ def pair_table(ladders: Sequence[tuple[int, JudgedLadder]], n_clusters: int, min
     start = 0
     for cluster, ladder in ladders:
         i, j = _two_of(len(ladder.golds))
-        gap = ladder.golds[i] - ladder.golds[j]
+        with np.errstate(over="ignore"):
+            gap = ladder.golds[i] - ladder.golds[j]
         size = np.abs(gap)
         same_tier = (ladder.tiers[i] == ladder.tiers[j]) & (ladder.tiers[i] >= 0)
         keep = (size > GOLD_TOLERANCE) & (size >= min_margin - GOLD_TOLERANCE) & ~same_tier

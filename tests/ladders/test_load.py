@@ -3,6 +3,8 @@
 import json
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import tail_bench
@@ -39,6 +41,8 @@ def with_response(**fields):
         (ladder(1, prompt=[]), "prompt: has no messages"),
         (ladder(1, prompt=[{"role": "assistant", "content": "a"}]), "prompt: ends with an assistant message"),
         (ladder(1, prompt=[{"role": "human", "content": "a"}]), "prompt.0.role"),
+        (with_response(tool_calls=[{"foo": 1}]), "responses.2.tool_calls.0: must be {"),
+        (ladder(1, prompt=[{"role": "user", "content": None}]), "prompt.0: is empty"),
         (ladder(1, rubric=[{"criterion": "c", "weight": "high"}]), "rubric.0.weight: must be a number"),
         (ladder(1, rubric=[{"criterion": "c", "weight": True}]), "rubric.0.weight: must be a number"),
         (ladder(1, checks=[{"name": "n", "criterion": "c", "weight": None}]), "checks.0.weight"),
@@ -109,6 +113,27 @@ def test_unknown_fields_blank_lines_and_a_byte_order_mark(tmp_path):
     (found,) = tail_bench.load(path)
     assert found.model_extra == {"ground_truth": "42", "level": 3}
     assert found.responses[0].model_extra == {"judge_note": {"a": 1}}
+
+
+def test_openai_form_of_tool_calls(tmp_path):
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turns = [
+        {"role": "user", "content": "x", "name": "bob"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": "", "tool_call_id": "c"},
+    ]
+    record = ladder(1, prompt=turns)
+    record["responses"][0] |= {"text": None, "tool_calls": [call]}
+    (found,) = tail_bench.load(write_jsonl(tmp_path / "data.jsonl", [record]))
+    assert [m.content for m in found.prompt] == ["x", "", ""]
+    assert found.responses[0].text == ""
+
+
+def test_parquet_text_that_is_not_utf8(tmp_path):
+    table = pa.table({"id": ["a"], "prompt": pa.array([b"\xff"], pa.binary()).view(pa.string())})
+    pq.write_table(table, tmp_path / "bad.parquet")
+    with pytest.raises(tail_bench.InputError, match="cannot be read as Parquet"):
+        tail_bench.load(tmp_path / "bad.parquet")
 
 
 def test_equal_golds_load(tmp_path):

@@ -96,6 +96,33 @@ def trl_reads_ids(completion_ids, **kwargs):
     return [float(len(ids)) for ids in completion_ids]
 
 
+def trl_mutates(prompts, completions, tags):
+    for prompt, tag in zip(prompts, tags, strict=True):
+        prompt.append("seen")
+        tag.append("seen")
+    return [float(len(p) + len(t)) for p, t in zip(prompts, tags, strict=True)]
+
+
+def verl_mutates(data_source, solution_str, ground_truth, extra_info):
+    return float(extra_info.pop("x"))
+
+
+def no_arguments():
+    return []
+
+
+def keyword_only(*, conversations):
+    return [1.0] * len(conversations)
+
+
+def verl_batched(data_sources, solution_strs, ground_truths, extra_infos):
+    return [1.0] * len(solution_strs)
+
+
+def verl_positional(data_source, solution_str, ground_truth, extra_info, /):
+    return 1.0
+
+
 def exits(conversations):
     sys.exit("no GPU")
 

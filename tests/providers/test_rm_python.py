@@ -109,6 +109,19 @@ def test_a_return_that_is_no_list_leaves_all_unscored(name):
     assert "not a list of 1 rewards" in found[0].reason
 
 
+def test_a_function_that_changes_its_input_changes_no_other_reward():
+    turns = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
+    assert values(ask("trl_mutates", ["x", "y", "z"], prompt=turns, tags=["t"])) == [5, 5, 5]
+    assert values(ask("verl_mutates", ["x", "y", "z"], extra_info={"x": 2})) == [2, 2, 2]
+
+
+@pytest.mark.parametrize("name", ["no_arguments", "keyword_only", "verl_batched", "verl_positional"])
+def test_a_function_that_cannot_be_called_is_refused_before_any_call(name):
+    with pytest.raises(PrerequisiteError) as error:
+        get_model(f"rm-python/{HERE}:{name}", memoize=False)
+    assert "The forms are f(conversations)" in error.value.message
+
+
 def test_a_function_that_exits_does_not_end_the_run():
     assert ask("exits", ["one", "three"])[0].reason == "raised RuntimeError: SystemExit: no GPU"
 
@@ -147,8 +160,12 @@ def test_what_is_not_there_is_said_before_any_call(name, said):
     assert said in error.value.message
 
 
-def test_a_module_that_fails_to_import(tmp_path, monkeypatch):
+def test_a_module_that_exits_or_fails_to_import(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("exiting_reward.py").write_text("import sys\nsys.exit(0)\n")
+    with pytest.raises(PrerequisiteError) as error:
+        get_model("rm-python/exiting_reward:f", memoize=False)
+    assert "importing 'exiting_reward' failed: raised SystemExit: 0" in error.value.message
     Path("broken_reward.py").write_text("import no_such_dependency\n")
     with pytest.raises(PrerequisiteError) as error:
         get_model("rm-python/broken_reward:f", memoize=False)
@@ -175,3 +192,8 @@ def test_fingerprint_follows_the_code(tmp_path, monkeypatch):
         )
         prints.append(get_model(f"rm-python/reward_{len(prints)}:f", memoize=False, **arguments).api.fingerprint())
     assert len(set(prints)) == 3
+    Path("kept.py").write_text("class Scorer:\n    def __call__(self, conversations):\n        return []\n")
+    for factor in (1, 2):  # an object of a class that is written elsewhere
+        Path(f"made_{factor}.py").write_text(f"import kept\nscorer = kept.Scorer()\nscorer.factor = {factor}\n")
+        prints.append(get_model(f"rm-python/made_{factor}:scorer", memoize=False).api.fingerprint())
+    assert len(set(prints)) == 5
