@@ -23,10 +23,13 @@ def listed(title: str, problems: Sequence[str]) -> str:
 def prerequisite_error(message: object) -> Exception:
     """The message as Inspect's PrerequisiteError: it ends a run before any call with one clean message and exit 1."""
     from inspect_ai._util.error import PrerequisiteError
+    from rich.emoji import Emoji
     from rich.markup import escape
 
-    # Inspect prints it as rich markup: what a user's file says must not be read as tags.
-    return PrerequisiteError(escape(printable(str(message))))
+    # Inspect prints it as rich markup: what a user's file says must not be read as tags, nor `:one:` as an emoji (a tag
+    # without effect behind the colon keeps the two apart).
+    text = escape(printable(str(message)))
+    return PrerequisiteError(text if Emoji.replace(text) == text else text.replace(":", ":[none][/none]"))
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
