@@ -39,12 +39,16 @@ class Preference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """What a grader said of one ladder: scores by response id, or preferences; and why responses are unscored."""
+    """What a grader said of one ladder: scores by response id, or preferences; and why responses are unscored.
+
+    `alone`: why its responses were scored one by one and not in one call, where that was so.
+    """
 
     ladder: str
     scores: Mapping[str, float | None] | None = None
     preferences: Sequence[Preference] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
+    alone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

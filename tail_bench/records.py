@@ -41,6 +41,7 @@ class JudgmentRecord(BaseModel):
     scores: dict[str, StrictNumber | None] | None = None
     preferences: list[tuple[str, str, Share | None]] | None = None
     reasons: dict[str, str] = {}
+    alone: str | None = None
 
 
 class ScoreRecord(BaseModel):
@@ -85,4 +86,4 @@ class ScoreRecord(BaseModel):
         kept = self.judgment
         scores = None if kept.scores is None else {r: kept.scores.get(r) for r in self.responses}
         preferences = None if kept.preferences is None else [Preference(*p) for p in kept.preferences]
-        return Judgment(self.ladder, scores, preferences, kept.reasons)
+        return Judgment(self.ladder, scores, preferences, kept.reasons, kept.alone)

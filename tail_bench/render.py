@@ -23,7 +23,7 @@ def render(report: Report) -> RenderableType:
     margin = f", min_margin {data.min_margin:g}" if data.min_margin else ""
     title = Text.assemble((_line(report.grader.name), "bold"), " on ", (_line(f"{data.name}{version}"), "bold"))
     facts = Text(
-        f"{data.n_judged:,} of {data.n_ladders:,} ladders, {data.n_responses:,} responses in all;"
+        f"{data.n_judged:,} ladders judged of {data.n_ladders:,} ({data.n_responses:,} responses);"
         f" the tail is {data.tail}{margin}; fingerprint {_line(data.fingerprint)[:12]}",
         style="dim",
     )
@@ -108,7 +108,7 @@ def in_words(report: Report) -> Text:
         return Text(f"Nothing can be said of the tail: {tail.accuracy.reason}.")
     if ties is None:
         return Text("No tail pair is scored, so nothing can be said of the tail; why is said below.")
-    share = f"it ranks {100 * value:.0f} of 100 pairs right (a coin 50)"
+    share = f"its accuracy is {two(value)} (a coin has 0.50)"
     if ties == 1:
         said = "In the tail this grader ties every pair it scores: a policy trained on it sees no difference there."
     elif low is None or high is None:
@@ -116,7 +116,8 @@ def in_words(report: Report) -> Text:
     elif low > 0.5:
         said = f"In the tail this grader tells better from worse: {share}, and the interval excludes chance."
     elif high >= 0.5:
-        said = f"In the tail this grader cannot be told from a coin: {share}, and the interval includes chance."
+        said = f"In the tail {tail.accuracy.n_ladders:,} ladders cannot tell this grader from a coin: {share}, and the"
+        said += " interval includes chance."
     elif unscored < SOME:
         said = f"In the tail this grader prefers the worse response: {share}, and the interval excludes chance."
     else:

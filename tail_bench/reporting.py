@@ -377,6 +377,13 @@ def _warnings(
         warnings.append(f"{n_judged:,} of the data set's {dataset['n_ladders']:,} ladders were run")
     if 0 < found.regions["tail"].accuracy.n_pairs == found.regions["all"].accuracy.n_pairs:
         warnings.append("every pair lies in the tail: there is nothing below it to compare the tail with")
+    alone = Counter(j.alone for j in judgments if j.alone)
+    if alone:
+        (why, _), *_ = alone.most_common(1)
+        warnings.append(
+            f"in {alone.total():,} judgments the call with all responses of the ladder failed ({why}), and each was"
+            " asked for alone: a reward that compares the responses of a group is another one then"
+        )
     if _looks_squashed([j.scores for j in judgments if j.scores is not None]):
         warnings.append(
             "all scores lie in [0, 1] and many ladders tie at the top: an activation (sigmoid or softmax) was probably"

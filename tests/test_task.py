@@ -150,6 +150,20 @@ def test_a_grader_that_fails_on_some_responses_finishes(tmp_path):
     assert metrics(log)["unscored_rate"] == pytest.approx((12 / 15) / 3, abs=1e-6)
 
 
+def test_responses_that_were_scored_alone_are_said(tmp_path):
+    path = str(write_jsonl(tmp_path / "data.jsonl", [ladder(n) for n in range(3)]))
+    report = report_log(run(tail_reward(path), f"{REWARDS}:group_rank", tmp_path).location)
+    (warning,) = report.warnings
+    assert (
+        "in 1 judgments the call with all responses of the ladder failed (raised RuntimeError: out of memory)"
+        in warning
+    )
+    assert not report_log(run(tail_reward(path), "builtin/longest", tmp_path).location).warnings
+    short = report_log(run(tail_reward(path), f"{REWARDS}:too_few", tmp_path).location)
+    assert "in 3 judgments" in short.warnings[0]
+    assert "returned 3 rewards for 4 responses" in short.warnings[0]
+
+
 def test_a_call_that_hangs_is_unscored_and_the_run_ends(tmp_path):
     """The hung call holds up the ladders that wait for it, not those that come after, nor the end of the process."""
     path = str(write_jsonl(tmp_path / "data.jsonl", [ladder(n) for n in range(6)]))

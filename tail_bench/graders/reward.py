@@ -56,6 +56,7 @@ def reward(seed: int = 0, thinking: Thinking = "keep") -> Solver:
         state.metadata[JUDGMENT] = JudgmentRecord(
             scores={r.id: rewards[r.id].value for r in responses},
             reasons={i: own.reason or "no reward" for i, own in rewards.items() if own.value is None},
+            alone=next((own.alone for own in rewards.values() if own.alone), None),
         ).model_dump()
         return state
 

@@ -30,10 +30,11 @@ from tail_bench.graders.messages import COLUMNS
 
 
 class Reward(NamedTuple):
-    """A finite reward, or None with the reason why there is none."""
+    """A finite reward, or None with the reason why there is none; `alone`: why it was not scored with its ladder."""
 
     value: float | None
     reason: str | None = None
+    alone: str | None = None
 
 
 class RewardModelAPI(ModelAPI):
@@ -76,7 +77,7 @@ class RewardModelAPI(ModelAPI):
 
 def _choice(reward: Reward) -> ChatCompletionChoice:
     text = repr(reward.value) if reward.value is not None else f"unscored: {reward.reason}"
-    message = ChatMessageAssistant(content=text, metadata={"reward": reward.value, "reason": reward.reason})
+    message = ChatMessageAssistant(content=text, metadata=reward._asdict())
     return ChatCompletionChoice(message=message, stop_reason="stop")
 
 
@@ -87,8 +88,9 @@ def rewards_of(output: ModelOutput, k: int) -> list[Reward]:
     rewards = []
     for choice in output.choices:
         said = choice.message.metadata or {}
-        value = said.get("reward")
-        rewards.append(Reward(None, said.get("reason")) if value is None else as_reward(value))
+        value = said.get("value")
+        own = Reward(None, said.get("reason")) if value is None else as_reward(value)
+        rewards.append(own._replace(alone=said.get("alone")))
     return rewards
 
 

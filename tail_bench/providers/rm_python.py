@@ -80,11 +80,13 @@ class PythonRewardModel(RewardModelAPI):
         together = await self._rewards(prompt, responses, columns)
         if not isinstance(together, str):
             return together
-        # One bad response must null only itself: ask for each alone, and keep why it fails.
+        # One bad response must null only itself: ask for each alone, and say that this was done. A reward that is
+        # relative to the others of its group is another one alone.
         alone = []
         for response in responses:
             own = await self._rewards(prompt, [response], columns)
-            alone.append(Reward(None, own) if isinstance(own, str) else own[0])
+            reward = Reward(None, own) if isinstance(own, str) else own[0]
+            alone.append(reward._replace(alone=together))
         return alone
 
     async def _rewards(

@@ -123,6 +123,14 @@ def verl_positional(data_source, solution_str, ground_truth, extra_info, /):
     return 1.0
 
 
+def group_rank(conversations):
+    """Relative to the group, as some rewards are: alone, every response is the best."""
+    if len(conversations) > 1 and conversations[0][0]["content"] == "Question 1?":
+        raise RuntimeError("out of memory")
+    lengths = [len(c[-1]["content"]) for c in conversations]
+    return [float(sorted(lengths).index(own)) for own in lengths]
+
+
 def exits(conversations):
     sys.exit("no GPU")
 
