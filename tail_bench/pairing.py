@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import combinations, permutations
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +14,14 @@ from numpy.typing import NDArray
 from tail_bench.errors import InputError
 from tail_bench.judgments import Judgment, Truth
 from tail_bench.ladders.tail import FORMS, TIERS, TailSpec, default_tail
-from tail_bench.stats.pairs import TAIL, JudgedLadder, PairTable, pair_table
+from tail_bench.stats.pairs import (
+    GOLD_TOLERANCE,
+    P_TIE_TOLERANCE,
+    TAIL,
+    JudgedLadder,
+    PairTable,
+    pair_table,
+)
 
 
 def check_margin(min_margin: object) -> None:
@@ -90,3 +100,57 @@ def _preference_matrix(truth: Truth, judgment: Judgment) -> NDArray[np.float64]:
     second = np.where(asked.T > 0, 1 - first.T, 0.0)
     with np.errstate(invalid="ignore"):
         return np.asarray((first + second) / ((asked > 0).astype(int) + (asked.T > 0)))
+
+
+def better_pairs(truth: Truth, min_margin: float) -> list[tuple[str, str]]:
+    """The (better, worse) responses of a ladder that are a pair (docs/statistics.md, 1)."""
+    found = []
+    for i, j in permutations(range(len(truth.responses)), 2):
+        gap = truth.golds[i] - truth.golds[j]
+        same_tier = truth.tiers[i] is not None and truth.tiers[i] == truth.tiers[j]
+        if gap > GOLD_TOLERANCE and gap >= min_margin - GOLD_TOLERANCE and not same_tier:
+            found.append((truth.responses[i], truth.responses[j]))
+    return found
+
+
+def prefers(judgment: Judgment, truth: Truth) -> Callable[[str, str], float]:
+    """(i, j) -> 1 where the grader prefers response i over j, 0.5 a tie, 0 the other way, NaN unscored."""
+    at = {r: n for n, r in enumerate(truth.responses)}
+    if judgment.preferences is not None:
+        matrix = _preference_matrix(truth, judgment)
+        return lambda i, j: _outcome(float(matrix[at[i], at[j]]) - 0.5, P_TIE_TOLERANCE)
+    scores = {r: math.nan if s is None else s for r, s in (judgment.scores or {}).items()}
+    return lambda i, j: _outcome(scores.get(i, math.nan) - scores.get(j, math.nan), 0.0)
+
+
+def _outcome(margin: float, tolerance: float) -> float:
+    if math.isnan(margin):
+        return math.nan
+    return 0.5 if abs(margin) <= tolerance else float(margin > 0)
+
+
+def first_shown_wins(judgment: Judgment) -> dict[frozenset[str], tuple[float, float]]:
+    """For each two responses that were shown together in both orders: how the first shown fared in the one order and in
+    the other (as `prefers`). Empty for a grader that is shown one response at a time."""
+    margins: dict[tuple[str, str], list[float]] = defaultdict(list)
+    if judgment.preferences is not None:
+        for a, b, p in judgment.preferences:
+            margins[a, b].append(math.nan if p is None else p - 0.5)
+    else:
+        for answer in judgment.answers:
+            for vote in answer.votes:
+                ranks = (math.nan,) * len(answer.about) if vote is None else vote
+                if len(ranks) == len(answer.about) > 1:
+                    for (a, rank_a), (b, rank_b) in combinations(zip(answer.about, ranks, strict=True), 2):
+                        apart = math.nan if rank_a is None or rank_b is None else rank_b - rank_a
+                        margins[a, b].append(apart)
+    return {
+        frozenset(key): (_of(margins[key]), _of(margins[key[::-1]]))
+        for key in sorted(margins)
+        if key[0] < key[1] and key[::-1] in margins
+    }
+
+
+def _of(margins: Sequence[float]) -> float:
+    known = [m for m in margins if not math.isnan(m)]
+    return _outcome(fmean(known), P_TIE_TOLERANCE) if known else math.nan
