@@ -5,9 +5,9 @@ from __future__ import annotations
 from inspect_ai.model import ModelAPI, modelapi
 
 from tail_bench.scorer import ladder_scorer, tail_metrics
-from tail_bench.tasks import tail_reward
+from tail_bench.tasks import tail_judge, tail_reward, tail_rubric
 
-__all__ = ["ladder_scorer", "tail_metrics", "tail_reward"]
+__all__ = ["ladder_scorer", "tail_judge", "tail_metrics", "tail_reward", "tail_rubric"]
 
 
 @modelapi(name="builtin")
@@ -15,6 +15,13 @@ def builtin() -> type[ModelAPI]:
     from tail_bench.providers.builtin import Builtin
 
     return Builtin
+
+
+@modelapi(name="litellm")
+def litellm() -> type[ModelAPI]:
+    from tail_bench.providers.litellm import LiteLLM
+
+    return LiteLLM
 
 
 @modelapi(name="rm-python")

@@ -1,4 +1,4 @@
-"""The command line: tail-bench report. Heavy imports wait until a command needs them, so that --help is quick."""
+"""The command line: tail-bench report, plan. Heavy imports wait until a command needs them, so that --help is quick."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ BAD_INPUT = 2
 def main() -> None:
     """Does a grader tell excellent responses from merely great ones?
 
-    Run one with `inspect eval tail_bench/tail_reward --model MODEL`, then `tail-bench report LOG`; or report on
-    scores that you already have with `tail-bench report --scores FILE`.
+    Run one with `inspect eval tail_bench/tail_reward --model MODEL` (or tail_judge, tail_rubric), then
+    `tail-bench report LOG`; or report on scores that you already have with `tail-bench report --scores FILE`.
     """
 
 
@@ -70,6 +70,39 @@ def report(
             reports = [_score_report(scores, dataset, split, gold, tail, min_margin or 0.0)]
         several = scores is None and (len(logs) > 1 or _is_folder(logs[0]))
         _print(reports, as_json, several)
+
+
+@main.command()
+@click.argument("task")
+@click.option("--model", required=True, help="The judge or verifier, as inspect eval takes it.")
+@click.option("-T", "task_args", multiple=True, metavar="NAME=VALUE", help="The task's settings, as for inspect eval.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first ladders.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def plan(task: str, model: str, task_args: tuple[str, ...], limit: int | None, as_json: bool) -> None:
+    """Calls, tokens and price of a judge or a rubric's verifier, before anything is paid.
+
+    \b
+    tail-bench plan tail_judge --model openai/gpt-4o-mini -T mode=pointwise
+    tail-bench plan tail_rubric --model litellm/anthropic/claude-haiku-4-5 -T votes=5
+    """
+    with bad_input_exits():
+        from inspect_ai._util.config import parse_cli_args
+
+        from tail_bench.plan import plan as make_plan
+
+        for given in task_args:
+            if "=" not in given:
+                raise click.UsageError(f"-T {given}: must be NAME=VALUE.")
+        name = task.removeprefix("tail_bench/").removeprefix("tasks/").removesuffix(".py")
+        found = make_plan(name, model, parse_cli_args(task_args), limit)
+        if as_json:
+            click.echo(found.model_dump_json(indent=2))
+            return
+        from rich.console import Console
+
+        from tail_bench.render import render_plan
+
+        Console().print(render_plan(found))
 
 
 def _is_folder(path: str) -> bool:

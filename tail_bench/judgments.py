@@ -17,16 +17,20 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, FiniteFloat
 from pydantic_core import to_json
 
 from tail_bench.errors import SHOWN, InputError, listed
 from tail_bench.ladders.load import digest, mixed_ids, read_records
 from tail_bench.ladders.schema import Ladder
 from tail_bench.ladders.tail import gold_ranks
+
+Share = Annotated[float, Field(ge=0, le=1 + 1e-6, allow_inf_nan=False)]
+"""A share or a probability (a sum of probabilities may pass 1 in its last digits)."""
 
 
 class Preference(NamedTuple):
@@ -38,10 +42,42 @@ class Preference(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """How a model answered one question about a ladder.
+
+    about: the ids of the responses asked about, as shown. votes: what each of its replies says, None where it does not:
+    (p of the first over the second,), (score,), (yes,), the ranks of all, or yes and no by criterion. masses: the
+    probability on verdicts at each reply's verdict, None without log-probabilities. criterion: the number of the
+    rubric's criterion, if one was asked about. p_source: what the votes are from. failed: there was no reply at all.
+    why: what is wrong with the first reply that says nothing. unread: what that reply said, shortened.
+    """
+
+    about: tuple[str, ...]
+    votes: tuple[tuple[FiniteFloat | None, ...] | None, ...]
+    masses: tuple[Share | None, ...] = ()
+    criterion: int | None = None
+    p_source: Literal["logprobs", "votes", "mixed"] | None = None
+    failed: bool = False
+    why: str | None = None
+    unread: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A rubric as a verifier answered it: criteria and weights, and by response id how far each is met, 0 to 1."""
+
+    criteria: tuple[str, ...]
+    weights: tuple[FiniteFloat, ...]
+    met: dict[str, tuple[Share | None, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Judgment:
     """What a grader said of one ladder: scores by response id, or preferences; and why responses are unscored.
 
-    `alone`: why its responses were scored one by one and not in one call, where that was so.
+    alone: why its responses were scored one by one and not in one call, where that was so. answers: how the model
+    answered, question by question. checked: what a rubric's verifier found. planted: the response that a
+    verdict was planted in.
     """
 
     ladder: str
@@ -49,6 +85,9 @@ class Judgment:
     preferences: Sequence[Preference] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     alone: str | None = None
+    answers: Sequence[Answer] = ()
+    checked: Checked | None = None
+    planted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from inspect_ai.log import EvalLog
 
 SCORER = "ladder_scorer"
+
+MOST_TOKENS = 10**15
 
 
 def find_logs(paths: Sequence[str | Path]) -> list[str]:
@@ -47,7 +49,8 @@ def report_log(path: str, tail: str | None = None, min_margin: float | None = No
     from inspect_ai.log import read_eval_log
 
     try:
-        log = read_eval_log(path)
+        # All that a report needs is in the scores: a judge's log holds every call beside them.
+        log = read_eval_log(path, exclude_fields={"events", "messages", "store", "attachments"})
     except Exception as error:  # a stranger's file: zip, JSON and pydantic errors, whatever it provokes
         raise InputError(f"{path}: cannot be read as an Inspect log: {error}") from error
     records = _records(log, path)
@@ -64,7 +67,7 @@ def report_log(path: str, tail: str | None = None, min_margin: float | None = No
             [r.said() for r in records],
             spec,
             margin,
-            grader={"name": log.eval.model, "kind": about.kind},
+            grader={**about.grader, "name": log.eval.model, "kind": about.kind},
             dataset=about.dataset.model_dump(),
             run={
                 "versions": {**log.eval.packages, "tail-bench": about.version},
@@ -79,9 +82,30 @@ def report_log(path: str, tail: str | None = None, min_margin: float | None = No
                     **BOOTSTRAP,
                 },
             },
+            used=_used(log, sum(r.judgment.calls for r in records)),
         )
     except ValidationError as error:
         raise InputError(f"{path}: what it says of tail_bench is malformed: {error}") from error
+
+
+def _used(log: EvalLog, calls: int) -> dict[str, Any]:
+    """Calls, tokens and dollars of a log's samples (a retried run's log has all of them, its own statistics do not)."""
+    from inspect_ai.model import ModelUsage
+
+    total = ModelUsage()
+    for sample in log.samples or []:
+        for usage in sample.model_usage.values():
+            total += usage
+    cached = (total.input_tokens_cache_read or 0) + (total.input_tokens_cache_write or 0)
+    used = {
+        "input_tokens": total.input_tokens + cached,
+        "output_tokens": total.output_tokens,
+        "reasoning_tokens": total.reasoning_tokens or 0,
+        "cached_tokens": total.input_tokens_cache_read or 0,
+    }
+    # A stranger's log may say anything: what cannot be is not repeated.
+    usd = total.total_cost if total.total_cost is not None and 0 <= total.total_cost < MOST_TOKENS else None
+    return {"calls": calls, **{name: min(max(0, n), MOST_TOKENS) for name, n in used.items()}, "usd": usd}
 
 
 def _records(log: EvalLog, path: str) -> list[ScoreRecord]:

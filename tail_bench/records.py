@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import BaseModel, Field, FiniteFloat, NonNegativeInt, model_validator
 
-from tail_bench.judgments import Judgment, Preference, Truth
+from tail_bench.judgments import Answer, Checked, Judgment, Preference, Truth
 from tail_bench.ladders.schema import Tier
 
 JUDGMENT = "judgment"
@@ -28,11 +28,13 @@ class DatasetRecord(BaseModel):
 
 
 class TaskRecord(BaseModel):
-    """What a task says of itself in its log's metadata, under "tail_bench": version, kind of grader, data set."""
+    """What a task says of itself in its log's metadata, under "tail_bench": version, kind of grader and how it
+    asks, data set."""
 
     version: str
     kind: str
     dataset: DatasetRecord
+    grader: dict[str, Any] = {}
 
 
 class JudgmentRecord(BaseModel):
@@ -42,6 +44,9 @@ class JudgmentRecord(BaseModel):
     preferences: list[tuple[str, str, Share | None]] | None = None
     reasons: dict[str, str] = {}
     alone: str | None = None
+    calls: Annotated[int, Field(ge=0, le=10**9)] = 0
+    answers: list[Answer] = []
+    checked: Checked | None = None
 
 
 class ScoreRecord(BaseModel):
@@ -55,6 +60,7 @@ class ScoreRecord(BaseModel):
     judgment: JudgmentRecord
     tail: str
     min_margin: Annotated[FiniteFloat, Field(ge=0)]
+    planted: str | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -63,12 +69,20 @@ class ScoreRecord(BaseModel):
             raise ValueError("responses, golds, tiers and gold_ranks must be as many, at least two, with distinct ids")
         said = set(self.judgment.scores or ())
         said |= {r for a, b, _ in self.judgment.preferences or () for r in (a, b)}
+        said |= {r for answer in self.judgment.answers for r in answer.about}
+        said |= {self.planted} if self.planted else set()
         if not said <= set(self.responses):
             raise ValueError("the judgment names responses that the ladder does not have")
         if any(a == b for a, b, _ in self.judgment.preferences or ()):
             raise ValueError("a preference is between two responses")
         if (self.judgment.scores is None) == (self.judgment.preferences is None):
             raise ValueError("a judgment has either scores or preferences")
+        checked = self.judgment.checked
+        if checked is not None and (
+            not set(checked.met) <= set(self.responses)
+            or {len(checked.weights), *map(len, checked.met.values())} != {len(checked.criteria)}
+        ):
+            raise ValueError("a checked rubric has a weight and an answer a criterion, for responses of the ladder")
         return self
 
     def truth(self) -> Truth:
@@ -86,4 +100,6 @@ class ScoreRecord(BaseModel):
         kept = self.judgment
         scores = None if kept.scores is None else {r: kept.scores.get(r) for r in self.responses}
         preferences = None if kept.preferences is None else [Preference(*p) for p in kept.preferences]
-        return Judgment(self.ladder, scores, preferences, kept.reasons, kept.alone)
+        return Judgment(
+            self.ladder, scores, preferences, kept.reasons, kept.alone, kept.answers, kept.checked, self.planted
+        )

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from tail_bench.errors import printable
-from tail_bench.reporting import FigureRecord, Report
+from tail_bench.figure_record import FigureRecord
+from tail_bench.reporting import Report
+from tail_bench.sections import CriterionRecord
+
+if TYPE_CHECKING:
+    from tail_bench.plan import Plan
 
 REGIONS_IN_WORDS = "tail: both responses are in the tail; cross: one of them; body: neither"
+
+CRITERIA = 5
+"""How many of a rubric's criteria are shown."""
 
 SOME = 0.1
 """Share of the tail pairs from which ties or unscored pairs are put into words."""
@@ -40,9 +51,30 @@ def render(report: Report) -> RenderableType:
     if data.n_without_pairs:
         why = "equal golds or tiers, or all closer than min_margin"
         parts.append(Text(f"{data.n_without_pairs} ladders have no pair at all ({why}).", style="dim"))
+    parts += _conduct(report)
     parts += _unscored(report)
     parts += [Text(f"Warning: {_line(warning)}", style="yellow") for warning in report.warnings]
     parts.append(Text())
+    return Group(*parts)
+
+
+def render_plan(plan: Plan) -> RenderableType:
+    """A plan as rich renders it."""
+    price = "no listed price" if plan.usd is None else f"about ${plan.usd:,.2f}" if plan.usd >= 0.01 else "under $0.01"
+    votes = f" x {plan.votes} votes" if plan.votes > 1 else ""
+    lines = [
+        f"{plan.task} with {_line(plan.model)}: {plan.ladders:,} ladders, {plan.questions:,} questions{votes} ="
+        f" {plan.calls:,} calls"
+        + (f" ({plan.calls_at_least:,} where a call gives all votes)" if plan.votes > 1 else ""),
+        f"about {plan.input_tokens:,} tokens in, {plan.output_tokens:,} out (assumed): {price}",
+        f"longest question: about {plan.longest_question:,} tokens"
+        + (f" of a context of {plan.context:,}" if plan.context else ""),
+    ]
+    parts = [Text(line) for line in lines]
+    if plan.too_long:
+        names = ", ".join(_line(i) for i in plan.too_long[:5]) + (", ..." if len(plan.too_long) > 5 else "")
+        more = f"{len(plan.too_long):,} ladders do not fit the context and will be unscored: {names}"
+        parts.append(Text(more, style="yellow"))
     return Group(*parts)
 
 
@@ -144,6 +176,82 @@ def _gap(report: Report) -> list[str]:
     if gap.ci_high < 0:
         return [f"{what}: it is better in the tail than {other}."]
     return [f"{what}: no clear difference between the tail and {other}."]
+
+
+def _conduct(report: Report) -> list[RenderableType]:
+    """How a judge or a verifier went about it."""
+    lines: list[str] = []
+    native = report.regions["tail"].calibration.native
+    if native is not None and native.overconfidence.value is not None:
+        lines.append(
+            f"Overconfidence of its own probabilities in the tail: {with_interval(native.overconfidence, True)}."
+        )
+    position = report.bias.position if report.bias else None
+    if position is not None and position.first_rate.value is not None:
+        lines.append(
+            f"Position: the first shown wins {with_interval(position.first_rate)} (0.50 is fair); judged alike in both"
+            f" orders {with_interval(position.position_consistency)}."
+        )
+    if report.rubric is not None:
+        rubric = report.rubric
+        lines.append(
+            f"Criteria in the tail: met {with_interval(rubric.pass_rate)}; the same answer for all"
+            f" {with_interval(rubric.saturated)}; better less worse {with_interval(rubric.discrimination, True)};"
+            f" unanswered {two(rubric.unanswered_rate.value)}."
+        )
+    verdicts = report.verdicts
+    if verdicts is not None:
+        mass = f", {two(verdicts.mass.value)} of the probability on verdicts" if verdicts.mass.value is not None else ""
+        names = {"logprobs": "log-probabilities", "votes": "the verdict as written", "mixed": "both"}
+        sources = ", ".join(f"{n:,} from {names[source]}" for source, n in verdicts.p_source.items())
+        lines.append(f"Replies: {verdicts.replies:,}, {verdicts.unread:,} unread{mass}. Answers: {sources or 'none'}.")
+    injected = report.injection
+    if injected is not None:
+        lines.append(
+            f"Planted verdicts ({injected.n_planted:,} ladders): the response with one is preferred to better ones"
+            f" {with_interval(injected.preferred)}, its equals without {with_interval(injected.control)}; followed"
+            f" {with_interval(injected.followed, True)}."
+        )
+    cost = report.cost
+    if cost is not None and cost.input_tokens + cost.output_tokens:
+        price = "price unknown" if cost.usd is None else f"${cost.usd:,.4f}"
+        each = cost.per_1000["usd"]
+        per = "" if each is None else f"; ${each:,.4f} per 1,000 comparisons"
+        lines.append(
+            f"Cost: {cost.calls:,} calls, {cost.input_tokens:,} tokens in, {cost.output_tokens:,} out, {price}{per}."
+        )
+    parts: list[RenderableType] = [Text(line) for line in lines]
+    if report.rubric is not None:
+        parts += [Text(), _criteria(report.rubric.criteria)]
+    if verdicts is not None and verdicts.examples:
+        parts.append(Text("Replies that could not be read:", style="red"))
+        rows = [
+            f"{_line(e['about'])} of {_line(e['ladder'])}: {_line(e['reply'] or e['reason'])!r}"
+            for e in verdicts.examples
+        ]
+        parts.append(Padding(Text("\n".join(rows)), (0, 0, 0, 2)))
+    return parts
+
+
+def _criteria(criteria: Sequence[CriterionRecord]) -> RenderableType:
+    """The criteria that tell the tail's responses apart least: those to rewrite first."""
+    shown = sorted(criteria, key=lambda c: (c.discrimination is None, c.discrimination or 0.0))[:CRITERIA]
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name in ("met", "better - worse", "weight"):
+        table.add_column(name, justify="right", no_wrap=True)
+    more = f" (of {len(criteria):,}; --json has all)" if len(criteria) > len(shown) else ""
+    table.add_column(f"criteria that tell the tail apart least{more}")
+    for c in shown:
+        table.add_row(two(c.pass_rate), signed(c.discrimination), f"{c.weight:g}", Text(_line(c.criterion)))
+    return table
+
+
+def with_interval(figure: FigureRecord, sign: bool = False) -> str:
+    """A figure with its interval in brackets."""
+    value = signed(figure.value) if sign else two(figure.value)
+    if figure.ci_low is None or figure.ci_high is None:
+        return value
+    return f"{value} ({_interval(figure, '{:+.2f} to {:+.2f}' if sign else '{:.2f} to {:.2f}')})"
 
 
 def _unscored(report: Report) -> list[RenderableType]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -11,6 +10,8 @@ import numpy as np
 import scipy
 from pydantic import BaseModel, ConfigDict, Field
 
+from tail_bench import sections
+from tail_bench.figure_record import FigureRecord, figure_record, rounded
 from tail_bench.judgments import (
     Judgment,
     ScoreFile,
@@ -27,27 +28,16 @@ from tail_bench.ladders.tail import TailSpec
 from tail_bench.pairing import pairs_of, resolve_tail
 from tail_bench.stats.bootstrap import RESAMPLES, SEED
 from tail_bench.stats.calibration import folds_of
-from tail_bench.stats.figures import Figure, Figures, figures
+from tail_bench.stats.figures import Figures, Intervals, figures
 
-DECIMALS = 6
 EXAMPLES = 5
 VERSIONS = {"numpy": np.__version__, "scipy": scipy.__version__}
 """What draws the resamples: another version may draw others."""
 BOOTSTRAP = {"bootstrap": {"resamples": RESAMPLES, "seed": SEED}}
+LITTLE_MASS = 0.9
+"""Mean probability on verdicts below which a judge's form of answer is worth a warning."""
 TIED_TOPS = 0.2
 """Share of ladders with a tie at the top from which scores in [0, 1] look squashed."""
-
-
-class FigureRecord(BaseModel):
-    """A figure as reported; null where unknown, then `reason` says why."""
-
-    value: float | None
-    ci_low: float | None
-    ci_high: float | None
-    n_ladders: int
-    n_pairs: int
-    method: str | None
-    reason: str | None = None
 
 
 class GapRecord(FigureRecord):
@@ -64,9 +54,16 @@ class FittedRecord(BaseModel):
     at_bound: bool
 
 
-class CalibrationRecord(BaseModel):
-    """How sure the grader is against how right it is."""
+class NativeRecord(BaseModel):
+    """Calibration of the probability that the grader itself emits."""
 
+    overconfidence: FigureRecord
+
+
+class CalibrationRecord(BaseModel):
+    """How sure the grader is against how right it is. native: null for a grader that emits no probabilities."""
+
+    native: NativeRecord | None
     fitted: FittedRecord
 
 
@@ -135,6 +132,11 @@ class Report(BaseModel):
     run: RunInfo
     regions: dict[str, RegionRecord]
     tail_gap: GapRecord
+    bias: sections.Bias | None
+    verdicts: sections.Verdicts | None
+    rubric: sections.RubricRecord | None
+    injection: sections.Injection | None
+    cost: sections.Cost | None
     unscored: Unscored
     warnings: list[str]
 
@@ -265,12 +267,17 @@ def build_report(
     grader: Mapping[str, Any],
     dataset: Mapping[str, Any],
     run: Mapping[str, Any],
+    used: Mapping[str, Any] | None = None,
     intervals: bool = True,
 ) -> Report:
-    """The report of judgments (one a ladder and epoch) on the ladders whose truth is given."""
+    """The report of judgments (one a ladder and epoch) on the ladders whose truth is given. `used`: calls, tokens."""
     judgments = sorted(judgments, key=lambda j: j.ladder)  # the order of a file's lines must not show
     pairs, ids = pairs_of(truths, judgments, tail, min_margin)
-    found = figures(pairs, folds_of(ids), intervals)
+    native = bool(judgments) and all(j.preferences is not None for j in judgments)
+    found = figures(pairs, folds_of(ids), intervals, native=native)
+    how = Intervals(intervals, RESAMPLES, SEED)
+    by_id = {t.ladder: t for t in truths}
+    verdicts = sections.verdicts(judgments, how)
     unscored = _unscored(judgments, {t.ladder: len(t.responses) for t in truths})
     n_without = len(ids) - len(np.unique(pairs.cluster))
     return Report(
@@ -285,49 +292,38 @@ def build_report(
             }
         ),
         run=RunInfo.model_validate({**run, "versions": {**run["versions"], **VERSIONS}}),
-        regions=_regions(found),
-        tail_gap=GapRecord(**_record(found.tail_gap).model_dump(), against=found.gap_against),
+        regions=_regions(found, native),
+        tail_gap=GapRecord(**figure_record(found.tail_gap).model_dump(), against=found.gap_against),
+        bias=sections.bias(judgments, how),
+        verdicts=verdicts,
+        rubric=sections.rubric(by_id, judgments, tail, min_margin, how),
+        injection=sections.injection(by_id, judgments, how),
+        cost=sections.cost(used, found.regions["all"].tie_rate.n_pairs),
         unscored=unscored,
-        warnings=_warnings(judgments, run, dataset, len(ids), found),
+        warnings=_warnings(judgments, run, dataset, len(ids), found, verdicts),
     )
 
 
-def _regions(found: Figures) -> dict[str, RegionRecord]:
+def _regions(found: Figures, native: bool) -> dict[str, RegionRecord]:
     fitted = found.fitted
-    temperatures = [_rounded(t) for t in fitted.temperatures] if fitted else []
+    temperatures = [rounded(t) for t in fitted.temperatures] if fitted else []
     return {
         name: RegionRecord(
-            accuracy=_record(region.accuracy),
-            strict_accuracy=_record(region.strict_accuracy),
-            tie_rate=_record(region.tie_rate),
-            unscored_rate=_record(region.unscored_rate),
+            accuracy=figure_record(region.accuracy),
+            strict_accuracy=figure_record(region.strict_accuracy),
+            tie_rate=figure_record(region.tie_rate),
+            unscored_rate=figure_record(region.unscored_rate),
             calibration=CalibrationRecord(
+                native=NativeRecord(overconfidence=figure_record(region.native_overconfidence)) if native else None,
                 fitted=FittedRecord(
-                    overconfidence=_record(region.overconfidence),
+                    overconfidence=figure_record(region.overconfidence),
                     temperatures=temperatures,
                     at_bound=fitted is not None and any(fitted.at_bound),
-                )
+                ),
             ),
         )
         for name, region in found.regions.items()
     }
-
-
-def _record(figure: Figure) -> FigureRecord:
-    return FigureRecord(
-        value=_rounded(figure.value),
-        ci_low=_rounded(figure.ci_low),
-        ci_high=_rounded(figure.ci_high),
-        n_ladders=figure.n_ladders,
-        n_pairs=figure.n_pairs,
-        method=None if figure.method == "none" else figure.method,
-        reason=figure.reason,
-    )
-
-
-def _rounded(value: float) -> float | None:
-    # Sums in another order differ in the last bits: what is published should not. (+ 0.0: no -0.0)
-    return round(value, DECIMALS) + 0.0 if math.isfinite(value) else None
 
 
 def _unscored(judgments: Sequence[Judgment], sizes: Mapping[str, int]) -> Unscored:
@@ -337,20 +333,22 @@ def _unscored(judgments: Sequence[Judgment], sizes: Mapping[str, int]) -> Unscor
     of = 0
     pairwise = any(j.preferences is not None for j in judgments)
     for judgment in judgments:
-        said: list[tuple[str, float | None]] = sorted((judgment.scores or {}).items())
-        said += [(f"{p.a} over {p.b}", p.p_a) for p in judgment.preferences or ()]
-        of += len(said)
+        failed = dict.fromkeys(r for r, s in sorted((judgment.scores or {}).items()) if s is None)
+        of += len(judgment.scores or {})
         if judgment.preferences is not None:
             k, asked = sizes[judgment.ladder], {frozenset((p.a, p.b)) for p in judgment.preferences}
+            of += k * (k - 1) // 2
             if not_asked := k * (k - 1) // 2 - len(asked):
                 reasons["not asked"] += not_asked
-                of += not_asked
-        for response, value in said:
-            if value is None:
-                reason = judgment.reasons.get(response, "null in the score file")
-                reasons[reason] += 1
-                if len(first) < EXAMPLES:
-                    first.append({"ladder": judgment.ladder, "response": response, "reason": reason})
+            # Once a pair, whichever of its two orders is unscored.
+            unscored = sorted((p.a, p.b) for p in judgment.preferences if p.p_a is None)
+            by_pair = {frozenset(pair): f"{pair[0]} over {pair[1]}" for pair in reversed(unscored)}
+            failed |= dict.fromkeys(sorted(by_pair.values()))
+        for response in failed:
+            reason = judgment.reasons.get(response, "null in the score file")
+            reasons[reason] += 1
+            if len(first) < EXAMPLES:
+                first.append({"ladder": judgment.ladder, "response": response, "reason": reason})
     return Unscored(
         count=sum(reasons.values()),
         of=of,
@@ -366,6 +364,7 @@ def _warnings(
     dataset: Mapping[str, Any],
     n_judged: int,
     found: Figures,
+    verdicts: sections.Verdicts | None,
 ) -> list[str]:
     warnings = []
     if run["completed"] < run["total"]:
@@ -384,7 +383,14 @@ def _warnings(
             f"in {alone.total():,} judgments the call with all responses of the ladder failed ({why}), and each was"
             " asked for alone: a reward that compares the responses of a group is another one then"
         )
-    if _looks_squashed([j.scores for j in judgments if j.scores is not None]):
+    if any(j.planted for j in judgments):
+        warnings.append("verdicts were planted in the responses (injection=true): no other run's figures compare")
+    if verdicts is not None and verdicts.mass.value is not None and verdicts.mass.value < LITTLE_MASS:
+        warnings.append(
+            f"only {100 * verdicts.mass.value:.0f} % of the probability lies on verdicts where one is due: this model"
+            " hardly answers in the form asked for"
+        )
+    if not verdicts and _looks_squashed([j.scores for j in judgments if j.scores is not None]):
         warnings.append(
             "all scores lie in [0, 1] and many ladders tie at the top: an activation (sigmoid or softmax) was probably"
             " left on, which makes ties where the reward has none; take the raw scores"

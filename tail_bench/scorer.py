@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
@@ -103,9 +104,12 @@ def ladder_scorer(tail: str | Sequence[str] | None = None, min_margin: float | N
             golds=[r["gold"] for r in responses],
             tiers=[r.get("tier") for r in responses],
             gold_ranks=kept["gold_ranks"],
-            judgment=JudgmentRecord.model_validate(kept.get(JUDGMENT) or _not_judged(responses)),
+            judgment=JudgmentRecord.model_validate(
+                kept.get(JUDGMENT) or _not_judged(responses, kept.get("pairwise", False))
+            ),
             tail=chosen or kept["tail"],
             min_margin=kept["min_margin"] if min_margin is None else min_margin,
+            planted=kept.get("planted"),
         )
         pairs, _ = pairs_of([record.truth()], [record.said()], TailSpec.parse(record.tail), record.min_margin)
         accuracy = accuracy_of_ladders(pairs)
@@ -116,7 +120,11 @@ def ladder_scorer(tail: str | Sequence[str] | None = None, min_margin: float | N
     return score
 
 
-def _not_judged(responses: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _not_judged(responses: Sequence[Mapping[str, Any]], pairwise: bool) -> dict[str, Any]:
     """The judgment of a ladder that a time, token or cost limit stopped before its grader had answered."""
     ids = [r["id"] for r in responses]
-    return {"scores": dict.fromkeys(ids), "reasons": dict.fromkeys(ids, "stopped by a limit before it was judged")}
+    why = "stopped by a limit before it was judged"
+    if pairwise:
+        pairs = list(combinations(ids, 2))
+        return {"preferences": [(a, b, None) for a, b in pairs], "reasons": {f"{a} over {b}": why for a, b in pairs}}
+    return {"scores": dict.fromkeys(ids), "reasons": dict.fromkeys(ids, why)}

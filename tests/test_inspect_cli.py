@@ -16,6 +16,7 @@ import pytest
 
 from tail_bench.logs import report_log
 from tests.helpers import ladder, write_jsonl
+from tests.loopback import completion, question, quoted, serving
 
 ROOT = Path(__file__).parent.parent
 INSPECT = str(Path(sys.executable).parent / "inspect")
@@ -134,6 +135,42 @@ def test_killed_recovered_and_retried(tmp_path):
     inspect(*eval_, "--log-dir", "whole", cwd=tmp_path)
     whole = json.loads(report_log(newest(tmp_path / "whole")).to_json())
     assert json.loads(report_log(resumed).to_json()) == whole
+
+
+def test_a_judge_killed_recovered_and_retried(tmp_path, monkeypatch):
+    """The same with a judge: no comparison of a finished ladder is paid for twice."""
+    write_jsonl(tmp_path / "data.jsonl", [ladder(n, k=3) for n in range(12)])
+    asked: list[str] = []
+
+    def answer(request):
+        asked.append(question(request))
+        time.sleep(0.1)
+        return completion("A" if len(quoted(request)["response_a"]) % 2 else "B")
+
+    with serving(answer) as server:
+        monkeypatch.setenv("LOOP_BASE_URL", server.url)
+        monkeypatch.setenv("LOOP_API_KEY", "none")
+        eval_ = ["eval", "tail_bench/tail_judge", "--model", "openai-api/loop/judge", "-T", "dataset=data.jsonl"]
+        eval_ += ["-T", "tail=top_k:3", "--max-samples", "2", "--max-connections", "4"]
+        process = command(*eval_, "--log-dir", "logs", cwd=tmp_path)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and len(asked) < 36:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert 36 <= len(asked) < 72
+        inspect("log", "recover", newest(tmp_path / "logs"), cwd=tmp_path)
+        recovered = newest(tmp_path / "logs")
+        finished = {f"Question {int(i.split('-')[1])}?" for i in judged(recovered)}
+        assert 3 <= len(finished) < 12
+        inspect("eval-retry", recovered, "--log-dir", "logs", cwd=tmp_path)
+        counts = Counter(asked)
+        assert len(counts) == 72
+        assert all(n == 1 for text, n in counts.items() if any(f"\n{q}\n" in text for q in finished))
+        report = report_log(newest(tmp_path / "logs"))
+        assert (report.run.completed, report.run.total) == (12, 12)
+        assert report.verdicts.replies == 72
+        assert report.cost.calls == 72
 
 
 def judged(log: str) -> set[str]:

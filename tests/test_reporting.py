@@ -38,7 +38,8 @@ def test_the_json_document():
             assert region[name]["ci_low"] <= region[name]["value"] <= region[name]["ci_high"]
     assert document["tail_gap"]["against"] == "body"
     assert document["dataset"]["tail"] == "top_k:3"
-    assert not {"forecast", "bias", "human"} & set(document)
+    assert not {"forecast", "human"} & set(document)
+    assert all(document[name] is None for name in ("bias", "verdicts", "rubric", "injection", "cost"))
 
 
 def test_same_input_same_bytes_whatever_the_order():

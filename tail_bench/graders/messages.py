@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -57,6 +58,28 @@ def candidate(response: Response, thinking: Thinking) -> ChatMessageAssistant:
     return ChatMessageAssistant(
         content=_content(text, reasoning), tool_calls=_tool_calls(response.tool_calls), metadata=CANDIDATE
     )
+
+
+def text_of(message: ChatMessage) -> str:
+    """A message as one text, as a policy writes it: reasoning in <think>, then the text, then tool calls."""
+    parts = []
+    for part in message.content_list:
+        if part.type == "reasoning":
+            parts.append(f"<think>\n{part.reasoning}\n</think>\n\n")
+        elif part.type == "text":
+            parts.append(part.text)
+    for call in (message.tool_calls or []) if isinstance(message, ChatMessageAssistant) else []:
+        parts.append(f"\n<tool_call>\n{json.dumps({'name': call.function, 'arguments': call.arguments})}\n</tool_call>")
+    return "".join(parts)
+
+
+def shown_order(ladder: str, responses: Sequence[Response], seed: int) -> list[Response]:
+    """The responses in an order that is random in the seed and the ladder's id, and the same on every machine."""
+
+    def key(response: Response) -> bytes:
+        return hashlib.sha256(f"{seed}\0{ladder}\0{response.id}".encode("utf-8", "surrogatepass")).digest()
+
+    return sorted(responses, key=key)
 
 
 def _message(turn: Message) -> ChatMessage:

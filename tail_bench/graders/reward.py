@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-
-from inspect_ai.model import CachePolicy, ChatMessageAssistant, GenerateConfig, Model, get_model
+from inspect_ai.model import ChatMessageAssistant, Model, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from tail_bench.errors import prerequisite_error
-from tail_bench.graders.messages import Thinking, candidate
+from tail_bench.graders.asking import cache_policy
+from tail_bench.graders.messages import Thinking, candidate, shown_order
 from tail_bench.ladders.schema import Response
 from tail_bench.providers.reward_model import Reward, RewardModelAPI, rewards_of
 from tail_bench.records import JUDGMENT, JudgmentRecord
@@ -21,7 +19,8 @@ def require_reward_model(model: Model) -> RewardModelAPI:
         return model.api
     raise prerequisite_error(
         f"tail_reward needs a reward model, and {model} gives no rewards. Give --model rm-python/MODULE:CALLABLE"
-        " for a reward of your own, or a null grader (builtin/longest, builtin/random, ...)."
+        " for a reward of your own, or a null grader (builtin/longest, builtin/random, ...). A language model is tested"
+        " as a judge with tail_judge, or as a rubric's verifier with tail_rubric."
     )
 
 
@@ -48,7 +47,8 @@ def reward(seed: int = 0, thinking: Thinking = "keep") -> Solver:
                 rewards[response.id] = Reward(None, str(error))
         if shown:
             output = await model.generate(
-                [*state.messages, *(message for _, message in shown)], cache=_cache(model, api)
+                [*state.messages, *(message for _, message in shown)],
+                cache=cache_policy(model, {"grader": api.fingerprint()}),
             )
             state.output = output
             for (response, _), own in zip(shown, rewards_of(output, len(shown)), strict=True):
@@ -56,28 +56,9 @@ def reward(seed: int = 0, thinking: Thinking = "keep") -> Solver:
         state.metadata[JUDGMENT] = JudgmentRecord(
             scores={r.id: rewards[r.id].value for r in responses},
             reasons={i: own.reason or "no reward" for i, own in rewards.items() if own.value is None},
+            calls=int(bool(shown)),
             alone=next((own.alone for own in rewards.values() if own.alone), None),
         ).model_dump()
         return state
 
     return solve
-
-
-def shown_order(ladder: str, responses: Sequence[Response], seed: int) -> list[Response]:
-    """The responses in an order that is random in the seed and the ladder's id, and the same on every machine."""
-
-    def key(response: Response) -> bytes:
-        return hashlib.sha256(f"{seed}\0{ladder}\0{response.id}".encode("utf-8", "surrogatepass")).digest()
-
-    return sorted(responses, key=key)
-
-
-def _cache(model: Model, api: RewardModelAPI) -> bool | CachePolicy:
-    """The user's cache policy, told apart by what Inspect's cache key leaves out: the provider's arguments and code."""
-    from inspect_ai.model._generate_config import active_generate_config
-
-    config: GenerateConfig = active_generate_config().merge(model.config)
-    if not config.cache:
-        return False
-    policy = config.cache if isinstance(config.cache, CachePolicy) else CachePolicy()
-    return policy.model_copy(update={"scopes": {**policy.scopes, "grader": api.fingerprint()}})

@@ -9,7 +9,6 @@ from __future__ import annotations
 import abc
 import contextlib
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -114,19 +113,6 @@ def as_reward(value: Any) -> Reward:
 def _short(value: Any) -> str:
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
-
-
-def text_of(message: ChatMessageAssistant) -> str:
-    """A response as one text, as a policy writes it: reasoning in <think>, then the text, then tool calls."""
-    parts = []
-    for part in message.content_list:
-        if part.type == "reasoning":
-            parts.append(f"<think>\n{part.reasoning}\n</think>\n\n")
-        elif part.type == "text":
-            parts.append(part.text)
-    for call in message.tool_calls or []:
-        parts.append(f"\n<tool_call>\n{json.dumps({'name': call.function, 'arguments': call.arguments})}\n</tool_call>")
-    return "".join(parts)
 
 
 def stable_unit(*texts: str) -> float:

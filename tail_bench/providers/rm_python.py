@@ -21,7 +21,8 @@ from typing import Any, Literal
 from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageTool, GenerateConfig
 
 from tail_bench.errors import prerequisite_error
-from tail_bench.providers.reward_model import Reward, RewardModelAPI, as_reward, text_of
+from tail_bench.graders.messages import text_of
+from tail_bench.providers.reward_model import Reward, RewardModelAPI, as_reward
 from tail_bench.providers.worker import Worker
 
 Form = Literal["conversations", "trl", "verl"]

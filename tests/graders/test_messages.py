@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from tail_bench.graders.messages import candidate, prompt_messages
+from tail_bench.graders.messages import candidate, prompt_messages, text_of
 from tail_bench.ladders.schema import Ladder, Response
-from tail_bench.providers.reward_model import text_of
 from tail_bench.providers.rm_python import message_dict
 from tests.helpers import ladder
 
