@@ -3,7 +3,8 @@
 mode: pairwise | pointwise | listwise | verify-each | verify-together
 system: TEXT                  optional
 user: TEXT                    with the placeholders of the mode, in Jinja's form: {{ response_a }}, {% if %}, {% for %}
-verdict: REGEX or a list      the last match counts, its first group that took part is the label
+verdict: REGEX or a list      the last match counts, its first group that took part is the label; the form that is asked
+                              for comes first: a match of another counts only if nothing contradicts it
 values: {A: 1, B: 0}          what a label is worth: p of the first response, or of yes
 scale: [1, 10]                in place of values where the label is a number
 order: ranking | scores       listwise: labels best first, or a score for each as shown

@@ -268,8 +268,9 @@ def _labels_at(token: Logprob, preset: Preset) -> dict[str, float]:
 
 
 def _rivals(token: Logprob) -> list[tuple[str, float]]:
-    every = {t.token: t.logprob for t in (token, *(token.top_logprobs or ()))}
-    return [(_core(text), math.exp(min(0.0, logprob))) for text, logprob in every.items()]
+    # The drawn token may be among its rivals, perhaps raw where they are decoded.
+    every = {_plain(t.token): t.logprob for t in (token, *(token.top_logprobs or ()))}
+    return [(_core(text), math.exp(min(0.0, p))) for text, p in every.items() if not math.isnan(p)]
 
 
 def _share_prefixes(probability: dict[str, float], tokens: Sequence[Logprob], preset: Preset) -> float:

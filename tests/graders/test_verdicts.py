@@ -1003,3 +1003,11 @@ def test_json_nested_too_deep_is_unread(opened):
         closed = "".join({"{": "}", "[": "]"}[c] for c in reversed(opened) if c in "{[")
         text = opened * depth + '"yes"' + closed * depth
         assert read_criteria(Reply(text), 1).values in (None, (1.0,))
+
+
+def test_a_drawn_token_that_is_raw_among_decoded_rivals_counts_once_and_nan_not_at_all():
+    top = [TopLogprob(token=t, logprob=p) for t, p in ((" A", math.log(0.6)), (" B", math.log(0.2)), (" B.", math.nan))]
+    token = Logprob(token="\u0120A", logprob=math.log(0.6), top_logprobs=top)
+    found = reading("pairwise", [token], text=" A")
+    assert found.values == pytest.approx((0.75,))
+    assert found.mass == pytest.approx(0.8)
