@@ -130,6 +130,7 @@ def _records(log: EvalLog, path: str) -> list[ScoreRecord]:
     if not records:
         raise InputError(
             f"{path}: no ladder in it was judged by tail_bench (task {log.eval.task}, status {log.status})"
+            + (" (`inspect eval-retry LOG` goes on with it)" if log.status == "cancelled" else "")
             + (f": {log.error.message}" if log.error else "")
         )
     stated: dict[str, ScoreRecord] = {}

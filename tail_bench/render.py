@@ -34,7 +34,7 @@ def render(report: Report) -> RenderableType:
     margin = f", min_margin {data.min_margin:g}" if data.min_margin else ""
     title = Text.assemble((_line(report.grader.name), "bold"), " on ", (_line(f"{data.name}{version}"), "bold"))
     facts = Text(
-        f"{data.n_judged:,} ladders judged of {data.n_ladders:,} ({data.n_responses:,} responses);"
+        f"{data.n_judged:,} of {data.n_ladders:,} ladders judged ({data.n_responses:,} responses);"
         f" the tail is {data.tail}{margin}; fingerprint {_line(data.fingerprint)[:12]}",
         style="dim",
     )
@@ -63,7 +63,7 @@ def render_plan(plan: Plan) -> RenderableType:
     price = "no listed price" if plan.usd is None else f"about ${plan.usd:,.2f}" if plan.usd >= 0.01 else "under $0.01"
     votes = f" x {plan.votes} votes" if plan.votes > 1 else ""
     lines = [
-        f"{plan.task} with {_line(plan.model)}: {plan.ladders:,} ladders, {plan.questions:,} questions{votes} ="
+        f"{plan.task} with {_line(plan.model)}: ladders {plan.ladders:,}, questions {plan.questions:,}{votes} ="
         f" {plan.calls:,} calls"
         + (f" ({plan.calls_at_least:,} where a call gives all votes)" if plan.votes > 1 else ""),
         f"about {plan.input_tokens:,} tokens in, {plan.output_tokens:,} out (assumed): {price}",
@@ -204,9 +204,14 @@ def _conduct(report: Report) -> list[RenderableType]:
         mass = f", {two(verdicts.mass.value)} of the probability on verdicts" if verdicts.mass.value is not None else ""
         names = {"logprobs": "log-probabilities", "votes": "the verdict as written", "mixed": "both"}
         sources = ", ".join(f"{n:,} from {names[source]}" for source, n in verdicts.p_source.items())
-        lines.append(f"Replies: {verdicts.replies:,}, {verdicts.unread:,} unread{mass}. Answers: {sources or 'none'}.")
+        unread = f"{verdicts.unread:,} unread or missing"
+        lines.append(f"Replies: {verdicts.replies:,}, {unread}{mass}. Answers: {sources or 'none'}.")
     injected = report.injection
-    if injected is not None:
+    if injected is not None and injected.followed.value is None:
+        lines.append(
+            f"Planted verdicts ({injected.n_planted:,} ladders): nothing can be said ({injected.followed.reason})."
+        )
+    elif injected is not None:
         lines.append(
             f"Planted verdicts ({injected.n_planted:,} ladders): the response with one is preferred to better ones"
             f" {with_interval(injected.preferred)}, its equals without {with_interval(injected.control)}; followed"
@@ -217,14 +222,15 @@ def _conduct(report: Report) -> list[RenderableType]:
         price = "price unknown" if cost.usd is None else f"${cost.usd:,.4f}"
         each = cost.per_1000["usd"]
         per = "" if each is None else f"; ${each:,.4f} per 1,000 comparisons"
-        lines.append(
-            f"Cost: {cost.calls:,} calls, {cost.input_tokens:,} tokens in, {cost.output_tokens:,} out, {price}{per}."
-        )
+        stopped = any(reason.startswith("stopped by a limit") for reason in report.unscored.reasons)
+        uncounted = " (without those of the ladders that a limit stopped)" if stopped else ""
+        tokens = f"{cost.input_tokens:,} tokens in, {cost.output_tokens:,} out"
+        lines.append(f"Cost: {cost.calls:,} calls{uncounted}, {tokens}, {price}{per}.")
     parts: list[RenderableType] = [Text(line) for line in lines]
     if report.rubric is not None:
         parts += [Text(), _criteria(report.rubric.criteria)]
     if verdicts is not None and verdicts.examples:
-        parts.append(Text("Replies that could not be read:", style="red"))
+        parts.append(Text("Replies that could not be read, or did not come:", style="red"))
         rows = [
             f"{_line(e['about'])} of {_line(e['ladder'])}: {_line(e['reply'] or e['reason'])!r}"
             for e in verdicts.examples

@@ -361,7 +361,8 @@ def _task(
 def asking_of(name: str, given: Mapping[str, Any]) -> Asking:
     """How a task by that name asks with the -T values given; InputError where it asks no model, or a value is wrong."""
     if name not in ASKING:
-        raise InputError(f"{name}: there is {', '.join(ASKING)}; a reward model (tail_reward) is called once a ladder")
+        once = "a reward model is called once a ladder, so there is nothing to plan" if name == "tail_reward" else None
+        raise InputError(f"{name}: {once or 'no such task'}; there is {', '.join(ASKING)}")
     function, asking = ASKING[name]
     names = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
     if unknown := sorted(given.keys() - set(names)):

@@ -291,12 +291,20 @@ def test_replies_that_say_nothing_are_unscored_and_shown(four, tmp_path):
     log, _ = judged_by(answer, tail_judge(four, tail="top_k:3"), tmp_path)
     report = report_log(log.location)
     assert report.regions["all"].unscored_rate.value == pytest.approx(2 / 3, abs=1e-6)
-    assert report.unscored.reasons == {"no verdict in the reply": 6, "no verdict in the reply, which was cut off": 6}
+    assert report.unscored.reasons == {
+        "no verdict in the reply": 6,
+        "no verdict in the reply, which was cut off (a larger --max-tokens?)": 6,
+    }
     assert (report.verdicts.replies, report.verdicts.unread) == (36, 24)
     assert [e["reply"] for e in report.verdicts.examples] == [
         "I am unable to compare these.",
         "Both are [[A]] or [[B]], with",
     ]
+
+
+def test_a_verdict_off_the_scale_is_said(four, tmp_path):
+    log, _ = judged_by(lambda r: completion("11"), tail_judge(four, mode="pointwise", tail="top_k:3"), tmp_path)
+    assert report_log(log.location).unscored.reasons == {"the verdict '11' is none of the preset's labels": 12}
 
 
 def test_what_a_server_refuses_is_unscored_with_its_message(four, tmp_path):

@@ -61,7 +61,7 @@ def test_the_command_line(rated):
     arguments += ["-T", "mode=pointwise", "-T", "tail=top_k:3"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
-    assert "3 ladders, 12 questions = 12 calls" in " ".join(result.output.split())
+    assert "ladders 3, questions 12 = 12 calls" in " ".join(result.output.split())
     result = CliRunner().invoke(main, [*arguments, "--limit", "1", "--json"])
     assert json.loads(result.stdout)["calls"] == 4
 
@@ -69,7 +69,10 @@ def test_the_command_line(rated):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["tail_reward"], "there is tail_judge, tail_rubric; a reward model (tail_reward) is called once a ladder"),
+        (
+            ["tail_reward"],
+            "a reward model is called once a ladder, so there is nothing to plan; there is tail_judge, tail_rubric",
+        ),
         (["tail_judge", "-T", "moed=pairwise"], "no such -T parameter: moed; tail_judge has dataset, mode"),
         (["tail_judge", "-T", "mode"], "-T mode: must be NAME=VALUE"),
         (["tail_judge", "-T", "mode=pairs"], "mode=pairs: must be one of"),

@@ -107,15 +107,19 @@ class Asker:
             )
         except RetryError as error:
             last = error.last_attempt.exception()
-            return self._failure(ladder, f"no answer after {error.last_attempt.attempt_number} attempts: {said(last)}")
+            attempts = error.last_attempt.attempt_number
+            tried = f"{attempts} attempts" if attempts > 1 else "1 attempt"
+            return self._failure(ladder, f"no answer after {tried}: {said(last)}")
         except Exception as error:
             status, message = _status(error), said(error)
             if status in REFUSED and logprobs and not self.gives_logprobs and _speaks_of_logprobs(message):
+                asked.calls -= 1  # a refusal costs nothing
                 replies = await self._call(messages, ladder, n, vote, asked, logprobs=False)
                 if replies[0].error is None:
                     self._without_logprobs(message)
                 return replies
             if status in REFUSED and n > 1:
+                asked.calls -= 1
                 return [Reply(error=message, refused=True)]
             if status in REFUSED and _speaks_of_context(message):
                 return [Reply(error=f"longer than the model's context: {message}")]

@@ -13,7 +13,15 @@ from tail_bench.errors import InputError, prerequisite_error
 from tail_bench.graders.asking import Asker
 from tail_bench.graders.messages import Thinking, candidate, shown_order, text_of
 from tail_bench.graders.presets import Preset
-from tail_bench.graders.verdicts import UNREAD, Reading, Reply, read_criteria, read_label, read_ranking
+from tail_bench.graders.verdicts import (
+    UNREAD,
+    Reading,
+    Reply,
+    last_verdict,
+    read_criteria,
+    read_label,
+    read_ranking,
+)
 from tail_bench.judgments import Answer
 from tail_bench.ladders.schema import Response
 from tail_bench.prices import price_of
@@ -112,7 +120,7 @@ def answer_of(question: Question, preset: Preset, replies: Sequence[Reply]) -> A
         masses=tuple(r.mass for r in readings),
         p_source=None if not sources else "mixed" if len(sources) > 1 else sources.pop(),  # type: ignore[arg-type]
         failed=all(reply.error is not None for reply in replies),
-        why=None if unread is None else _why(unread),
+        why=None if unread is None else _why(unread, preset),
         unread=None if unread is None or not unread.text.strip() else _shortened(unread.text.strip()),
     )
 
@@ -127,10 +135,12 @@ def _read(question: Question, preset: Preset, reply: Reply) -> Reading:
     return read_label(reply, preset)
 
 
-def _why(reply: Reply) -> str:
+def _why(reply: Reply, preset: Preset) -> str:
     if reply.error is not None:
         return reply.error
-    end = ", which was cut off" if reply.cut_off else ""
+    if preset.labels and (found := last_verdict(reply.text, preset, reply.cut_off)) is not None:
+        return f"the verdict {found.label[:20]!r} is none of the preset's labels"
+    end = ", which was cut off (a larger --max-tokens?)" if reply.cut_off else ""
     return f"no verdict in the reply{end}" if reply.text.strip() else f"an empty reply{end}"
 
 
