@@ -153,15 +153,9 @@ def test_a_judge_that_always_takes_the_first_ties_every_pair_to_the_last_bit(fou
     def answer(request):
         if mode == "listwise":
             return completion("[[1 > 2 > 3 > 4]]")
-        p = unit(question(request))  # as sure as it likes
-        return completion("A", logprobs=[[("A", {"A": 0.5 + p / 4, "B": 0.5 - p / 2})]])
+        return completion("A", logprobs=[[("A", {"A": 0.7, "B": 0.1})]])
 
-    tokens_vary = mode == "pairwise"
-    log, _ = judged_by(
-        (lambda r: completion("A", logprobs=[[("A", {"A": 0.7, "B": 0.1})]])) if tokens_vary else answer,
-        tail_judge(four, mode=mode, tail="top_k:3"),
-        tmp_path,
-    )
+    log, _ = judged_by(answer, tail_judge(four, mode=mode, tail="top_k:3"), tmp_path)
     report = report_log(log.location)
     for region in report.regions.values():
         if region.accuracy.n_pairs:
