@@ -87,12 +87,13 @@ def register(model: Model) -> None:
 
     name = str(model)
     info = get_model_info(model)
-    if info is not None and info.cost is not None and name not in _registered:
+    ours = not _registered.isdisjoint((name, model.canonical_name()))  # Inspect looks a price up by either name
+    if info is not None and info.cost is not None and not ours:
         return
     price = price_of(name)
     given = any(model.model_args.get(argument) for argument in ("base_url", "api_base"))
     if price is None or price.input is None or given or model.explicit_base_url or elsewhere(name):
-        if name in _registered and info is not None:  # the same name was at its own address before
+        if ours and info is not None:  # the same model was at its own address before
             set_model_info(name, info.model_copy(update={"cost": None}))
         return
     cost = ModelCost(

@@ -76,9 +76,28 @@ def test_the_command_line(rated):
         (["tail_judge", "-T", "moed=pairwise"], "no such -T parameter: moed; tail_judge has dataset, mode"),
         (["tail_judge", "-T", "mode"], "-T mode: must be NAME=VALUE"),
         (["tail_judge", "-T", "mode=pairs"], "mode=pairs: must be one of"),
+        (["tail_judge", "-T", "tail=nonsense"], "nonsense"),
+        (["tail_judge", "-T", "tail=threshold:99"], "no ladder has two responses of different quality in the tail"),
+        (["tail_rubric", "-T", "rubric=none.jsonl"], "there is no such file"),
     ],
 )
 def test_wrong_usage_is_one_message_and_exit_2(arguments, said):
     result = CliRunner().invoke(main, ["plan", *arguments, "--model", "openai/gpt-4o"])
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def test_a_model_that_is_no_chat_model_and_texts_that_are_the_same(tmp_path):
+    result = CliRunner().invoke(main, ["plan", "tail_judge", "--model", "openai/text-embedding-3-small"])
+    assert result.exit_code == 2
+    assert "needs a chat model" in result.stderr
+    record = ladder(0)
+    record["responses"][1]["text"] = record["responses"][0]["text"]
+    path = str(write_jsonl(tmp_path / "same.jsonl", [record]))
+    assert plan("tail_judge", "x/y", {"dataset": path, "mode": "pointwise", "tail": "top_k:3"}).calls == 3
+
+
+def test_planted_texts_are_in_the_plan():
+    plain, planted = (plan("tail_judge", "x/y", {"injection": injection}) for injection in (False, True))
+    assert planted.calls == plain.calls
+    assert planted.input_tokens > plain.input_tokens

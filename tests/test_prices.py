@@ -63,3 +63,24 @@ def test_inspect_is_told_the_price_unless_the_model_is_behind_an_address_of_ones
     prices.register(model)
     assert get_model_info(model).cost.input == pytest.approx(1e6 * price_of("openai/gpt-4o-mini").input)
     clear_model_info_cache()
+
+
+def test_an_address_in_the_environment_or_an_argument_is_ones_own_too(monkeypatch):
+    from inspect_ai.model._model_info import clear_model_info_cache
+
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    known = get_model("openai/gpt-4o-mini", memoize=False)
+    prices.register(known)
+    assert get_model_info(known).cost is not None
+    for model, name in ((known, "OPENAI_BASE_URL"), (known, "OPENAI_API_BASE")):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/v1")
+        prices.register(model)
+        assert get_model_info(model).cost is None  # the price that was listed for its own address is taken back
+        monkeypatch.delenv(name)
+        prices.register(model)
+        assert get_model_info(model).cost is not None
+    given = get_model("litellm/openai/gpt-4o-mini", memoize=False, api_base="http://127.0.0.1:9/v1")
+    prices.register(given)
+    info = get_model_info(given)
+    assert info is None or info.cost is None
+    clear_model_info_cache()
