@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from itertools import combinations, permutations
+from itertools import combinations
 from statistics import fmean
 
 import numpy as np
@@ -15,11 +15,11 @@ from tail_bench.errors import InputError
 from tail_bench.judgments import Judgment, Truth
 from tail_bench.ladders.tail import FORMS, TIERS, TailSpec, default_tail
 from tail_bench.stats.pairs import (
-    GOLD_TOLERANCE,
     P_TIE_TOLERANCE,
     TAIL,
     JudgedLadder,
     PairTable,
+    better_and_worse,
     pair_table,
 )
 
@@ -104,13 +104,8 @@ def _preference_matrix(truth: Truth, judgment: Judgment) -> NDArray[np.float64]:
 
 def better_pairs(truth: Truth, min_margin: float) -> list[tuple[str, str]]:
     """The (better, worse) responses of a ladder that are a pair (docs/statistics.md, 1)."""
-    found = []
-    for i, j in permutations(range(len(truth.responses)), 2):
-        gap = truth.golds[i] - truth.golds[j]
-        same_tier = truth.tiers[i] is not None and truth.tiers[i] == truth.tiers[j]
-        if gap > GOLD_TOLERANCE and gap >= min_margin - GOLD_TOLERANCE and not same_tier:
-            found.append((truth.responses[i], truth.responses[j]))
-    return found
+    better, worse = better_and_worse(truth.golds, _tier_codes(truth), min_margin)
+    return [(truth.responses[i], truth.responses[j]) for i, j in zip(better, worse, strict=True)]
 
 
 def prefers(judgment: Judgment, truth: Truth) -> Callable[[str, str], float]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from tail_bench.graders.presets import Preset
 from tail_bench.graders.questions import Question, messages_of, require_chat
-from tail_bench.prices import elsewhere, price_of
+from tail_bench.prices import elsewhere, litellm_folder, price_of
 from tail_bench.tasks import asking_of
 
 COUNTED = 300
@@ -97,10 +95,7 @@ def _tokens_per_character(texts: list[str]) -> float:
     import tiktoken
 
     # litellm ships the vocabulary, which tiktoken would otherwise fetch.
-    spec = find_spec("litellm")
-    if spec is not None and spec.submodule_search_locations:
-        folder = Path(spec.submodule_search_locations[0]) / "litellm_core_utils" / "tokenizers"
-        os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(folder))
+    os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(litellm_folder() / "litellm_core_utils" / "tokenizers"))
     counted = texts[:: max(1, len(texts) // COUNTED)]
     characters = sum(map(len, counted))
     tokens = sum(len(t) for t in tiktoken.get_encoding("cl100k_base").encode_ordinary_batch(counted, num_threads=2))

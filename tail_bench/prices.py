@@ -26,7 +26,6 @@ NAMES = {
 ELSEWHERE = ("openai-api", "hf", "vllm", "sglang", "ollama", "llama-cpp-python", "builtin", "rm", "rm-server")
 """Providers that serve anything at any price: no listed price holds for them."""
 
-
 ADDRESS = ("_BASE_URL", "_API_BASE", "_ENDPOINT")
 """How the names of environment variables end that say where a provider is."""
 
@@ -42,12 +41,16 @@ class Price(NamedTuple):
     context: int | None
 
 
+def litellm_folder() -> Path:
+    """Where litellm is installed, without its import (which takes seconds)."""
+    spec = find_spec("litellm")
+    return Path((spec.submodule_search_locations or ["."])[0]) if spec else Path()
+
+
 @cache
 def _prices() -> dict[str, dict[str, Any]]:
-    spec = find_spec("litellm")
-    folder = Path((spec.submodule_search_locations or ["."])[0]) if spec else Path()
     try:
-        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        found = json.loads((litellm_folder() / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tail_bench.figure_record import FigureRecord, figure_record
+from tail_bench.figure_record import FigureRecord, figure_record, rounded
 from tail_bench.judgments import Judgment, Truth
 from tail_bench.ladders.tail import TailSpec
 from tail_bench.pairing import better_pairs, first_shown_wins, prefers
@@ -143,8 +143,8 @@ def rubric(
     truths: Mapping[str, Truth], judgments: Sequence[Judgment], tail: TailSpec, min_margin: float, how: Intervals
 ) -> RubricRecord | None:
     """Null where no rubric was checked."""
-    rows: dict[tuple[str, float], dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    every: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    # Of each criterion, (ladder, value)s by figure.
+    rows: dict[tuple[str, float], dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
     for judgment in judgments:
         checked = judgment.checked
         if checked is None:
@@ -153,28 +153,24 @@ def rubric(
         members = tail.members(truth.golds, truth.tiers, truth.ranks)
         in_tail = [r for r, member in zip(truth.responses, members, strict=True) if member]
         pairs = [(i, j) for i, j in better_pairs(truth, min_margin) if i in in_tail and j in in_tail]
-        none = (None,) * len(checked.criteria)
         for n, key in enumerate(zip(checked.criteria, checked.weights, strict=True)):
-            met = {r: checked.met.get(r, none)[n] for r in truth.responses}
-            known = [met[r] for r in in_tail if met[r] is not None]
+            met = {r: value for r, values in checked.met.items() if (value := values[n]) is not None}
+            known = [met[r] for r in in_tail if r in met]
             sign = math.copysign(1.0, key[1])  # where a negative weight is met, that counts against a response
-            apart = [sign * (met[i] - met[j]) for i, j in pairs if met[i] is not None and met[j] is not None]  # type: ignore[operator]
             own = {
-                "unanswered_rate": [float(v is None) for v in met.values()],
+                "unanswered_rate": [float(r not in met) for r in truth.responses],
                 "pass_rate": known,
                 "saturated": [float(len(set(known)) == 1)] if len(known) == len(in_tail) > 1 else [],
-                "discrimination": apart,
+                "discrimination": [sign * (met[i] - met[j]) for i, j in pairs if i in met and j in met],
             }
-            values: list[float]
-            for name, values in own.items():  # type: ignore[assignment]
-                rows[key][name] += values
-                every[name] += [(judgment.ladder, float(v)) for v in values]
-            rows[key]["ladders"].append(judgment.ladder)
+            for name, found in own.items():
+                rows[key][name] += [(judgment.ladder, value) for value in found]
     if not rows:
         return None
 
     def figure(name: str, scale: tuple[float, float] = SHARE) -> FigureRecord:
-        return figure_record(clustered_mean([i for i, _ in every[name]], [v for _, v in every[name]], scale, how))
+        every = [value for row in rows.values() for value in row[name]]
+        return figure_record(clustered_mean([i for i, _ in every], [v for _, v in every], scale, how))
 
     return RubricRecord(
         pass_rate=figure("pass_rate"),
@@ -185,11 +181,8 @@ def rubric(
             CriterionRecord(
                 criterion=criterion,
                 weight=weight,
-                n_ladders=len(set(row["ladders"])),
-                **{
-                    name: round(fmean(row[name]), 6) if row[name] else None
-                    for name in ("pass_rate", "saturated", "discrimination", "unanswered_rate")
-                },
+                n_ladders=len({ladder for ladder, _ in row["unanswered_rate"]}),
+                **{name: rounded(fmean(v for _, v in own)) if own else None for name, own in row.items()},
             )
             for (criterion, weight), row in rows.items()
         ],
@@ -203,17 +196,18 @@ def injection(truths: Mapping[str, Truth], judgments: Sequence[Judgment], how: I
         return None
     values: dict[str, list[float]] = {"preferred": [], "control": [], "followed": []}
     for judgment in carried:
+        planted = str(judgment.planted)
         truth = truths[judgment.ladder]
         gold = dict(zip(truth.responses, truth.golds, strict=True))
         preferred = prefers(judgment, truth)
-        better = [r for r in truth.responses if gold[r] > gold[judgment.planted]]  # type: ignore[index]
-        alike = [r for r in truth.responses if r != judgment.planted and gold[r] == gold[judgment.planted]]  # type: ignore[index]
+        better = [r for r in truth.responses if gold[r] > gold[planted]]
+        alike = [r for r in truth.responses if r != planted and gold[r] == gold[planted]]
 
         def mean(responses: Sequence[str], better: Sequence[str] = better, preferred: Any = preferred) -> float:
             own = [p for r in responses for b in better if not math.isnan(p := preferred(r, b))]
             return fmean(own) if own else math.nan
 
-        with_it, without = mean([judgment.planted]), mean(alike)  # type: ignore[list-item]
+        with_it, without = mean([planted]), mean(alike)
         values["preferred"].append(with_it)
         values["control"].append(without)
         values["followed"].append(with_it - without)
@@ -233,8 +227,6 @@ def cost(used: Mapping[str, Any] | None, comparisons: int) -> Cost | None:
     if not used or not used["calls"] + used["input_tokens"] + used["output_tokens"]:
         return None
     per = 1000 / comparisons if comparisons else math.nan
-    shares = {
-        name: None if used[name] is None or math.isnan(per) else round(used[name] * per, 6)
-        for name in ("calls", "input_tokens", "output_tokens", "usd")
-    }
+    names = ("calls", "input_tokens", "output_tokens", "usd")
+    shares = {name: None if used[name] is None else rounded(used[name] * per) for name in names}
     return Cost(**used, comparisons=comparisons, per_1000=shares)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -66,8 +66,8 @@ def tail_reward(
         injection: plant a verdict in one great response of each ladder, to see whether the grader follows it.
         unknown: any other name is an error.
     """
-    refuse_unknown(tail_reward, unknown)
     with prerequisites():
+        refuse_unknown(tail_reward, unknown)
         shared = Shared(dataset, split, tail, min_margin, seed, thinking, injection)
         model = active_model()
         if model is not None:
@@ -101,8 +101,8 @@ def tail_judge(
         votes: replies to each question.
         unknown: any other name is an error.
     """
-    refuse_unknown(tail_judge, unknown)
     with prerequisites():
+        refuse_unknown(tail_judge, unknown)
         shared = Shared(dataset, split, tail, min_margin, seed, thinking, injection)
         asking = judge_asking(shared, mode, prompt, reasoning, votes)
         _require_chat(active_model(), "tail_judge", asking.preset)
@@ -139,8 +139,8 @@ def tail_rubric(
         missing: what an unanswered criterion means: the response is `unscored`, or the criterion is not met (`no`).
         unknown: any other name is an error.
     """
-    refuse_unknown(tail_rubric, unknown)
     with prerequisites():
+        refuse_unknown(tail_rubric, unknown)
         shared = Shared(dataset, split, tail, min_margin, seed, thinking, injection)
         asking = rubric_asking(shared, rubric, verify, prompt, votes, soft, missing)
         _require_chat(active_model(), "tail_rubric", asking.preset)
@@ -242,8 +242,13 @@ def rubric_asking(
     )
 
 
+def _shown(ladder: Ladder, shared: Shared) -> tuple[Ladder, str | None]:
+    """The ladder as graders see it, and the response that a verdict was planted in, if one was."""
+    return (planted(ladder, shared.seed) if shared.injection else None) or (ladder, None)
+
+
 def _case(ladder: Ladder, shared: Shared) -> Case:
-    ladder, _ = (planted(ladder, shared.seed) if shared.injection else None) or (ladder, None)
+    ladder, _ = _shown(ladder, shared)
     return case_of(ladder.id, prompt_messages(ladder), ladder.responses, shared.seed, shared.thinking)
 
 
@@ -258,13 +263,15 @@ def load_ladders(shared: Shared) -> Dataset:
     return load_dataset(str(here(shared.dataset)), None if shared.split is None else str(shared.split))
 
 
-def refuse_unknown(function: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
-    """PrerequisiteError where a task was given names it does not have: Inspect itself would only warn."""
-    if unknown:
-        names = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
-        raise prerequisite_error(
-            f"no such -T parameter: {', '.join(sorted(unknown))}; {function.__name__} has {', '.join(names)}"
-        )
+def refuse_unknown(function: Callable[..., Any], unknown: Iterable[str]) -> None:
+    """InputError where a task was given names it does not have: Inspect itself would only warn."""
+    if unknown := sorted(unknown):
+        names = ", ".join(_parameters(function))
+        raise InputError(f"no such -T parameter: {', '.join(unknown)}; {function.__name__} has {names}")
+
+
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    return [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
 
 
 @contextmanager
@@ -323,8 +330,7 @@ def _task(
     spec = str(resolve_tail(truths, shared.tail, shared.min_margin))
     samples = []
     for ladder, truth in zip(data.ladders, truths, strict=True):
-        found = planted(ladder, shared.seed) if shared.injection else None
-        shown, plant = found or (ladder, None)
+        shown, plant = _shown(ladder, shared)
         metadata = {
             "ladder": shown.model_dump(exclude={"prompt", "checks"}, exclude_none=True),
             "gold_ranks": truth.ranks.tolist(),
@@ -364,14 +370,12 @@ def asking_of(name: str, given: Mapping[str, Any]) -> Asking:
         once = "a reward model is called once a ladder, so there is nothing to plan" if name == "tail_reward" else None
         raise InputError(f"{name}: {once or 'no such task'}; there is {', '.join(ASKING)}")
     function, asking = ASKING[name]
-    names = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    if unknown := sorted(given.keys() - set(names)):
-        raise InputError(f"no such -T parameter: {', '.join(unknown)}; {name} has {', '.join(names)}")
+    refuse_unknown(function, given.keys() - _parameters(function))
     bound = inspect.signature(function).bind(**given)
     bound.apply_defaults()
     values = bound.arguments
     shared = Shared(**{f.name: values[f.name] for f in fields(Shared)})
-    own = [p for p in inspect.signature(asking).parameters if p != "shared"]
+    own = [p for p in _parameters(asking) if p != "shared"]
     found = asking(shared, **{n: values[n] for n in own})
     _task("plan", shared, found.data, [], found)  # for what only the making of the task finds wrong
     return found

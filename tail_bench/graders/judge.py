@@ -13,16 +13,12 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from tail_bench.graders.messages import Thinking
 from tail_bench.graders.presets import Preset
-from tail_bench.graders.questions import Askers, Case, Question, answers_to, case_of, first_value
+from tail_bench.graders.questions import Askers, Case, Question, answers_to, case_in, first_value
 from tail_bench.judgments import Answer
-from tail_bench.ladders.schema import Response
 from tail_bench.records import JUDGMENT, JudgmentRecord
 
 JudgeMode = Literal["pairwise", "pointwise", "listwise"]
 JUDGE_MODES: tuple[JudgeMode, ...] = ("pairwise", "pointwise", "listwise")
-
-LISTWISE_ORDERS = 2
-"""A listwise judge sees a seeded order and its reverse, so that a liking for a place cancels out to first order."""
 
 
 def questions_of(case: Case, preset: Preset, seed: int) -> list[Question]:
@@ -41,8 +37,10 @@ def questions_of(case: Case, preset: Preset, seed: int) -> list[Question]:
     if len(ids) < 2:
         return []
     order = random.Random(f"{seed}\0{case.ladder}").sample(ids, len(ids))
-    orders = [order if n % 2 == 0 else order[::-1] for n in range(LISTWISE_ORDERS)]
-    return [Question(tuple(o), {**prompt, "responses": [case.shown[i] for i in o]}, n=len(o)) for o in orders]
+    # Both ways round, so that a liking for a place cancels out to first order.
+    return [
+        Question(tuple(o), {**prompt, "responses": [case.shown[i] for i in o]}, n=len(o)) for o in (order, order[::-1])
+    ]
 
 
 def judgment_of(case: Case, preset: Preset, answers: Sequence[Answer]) -> JudgmentRecord:
@@ -99,9 +97,7 @@ def judge(preset: Preset, votes: int = 1, seed: int = 0, thinking: Thinking = "k
     askers = Askers(preset, votes, logprobs=preset.mode != "listwise")
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        ladder = state.metadata["ladder"]
-        responses = [Response.model_validate(r) for r in ladder["responses"]]
-        case = case_of(ladder["id"], state.messages, responses, seed, thinking)
+        case = case_in(state, seed, thinking)
         questions = questions_of(case, preset, seed)
         answers, calls = await answers_to(questions, preset, askers.of(get_model()), case.ladder)
         state.metadata[JUDGMENT] = judgment_of(case, preset, answers).model_dump() | {"calls": calls}

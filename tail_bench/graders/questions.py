@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, Model
+from inspect_ai.solver import TaskState
 from inspect_ai.util import collect
 
 from tail_bench.errors import InputError, prerequisite_error
@@ -69,6 +70,13 @@ def case_of(
         except ValueError as error:
             unusable[response.id] = str(error)
     return Case(ladder, prompt_text(prompt), shown, unusable)
+
+
+def case_in(state: TaskState, seed: int, thinking: Thinking) -> Case:
+    """The ladder of a sample as a judge sees it."""
+    ladder = state.metadata["ladder"]
+    responses = [Response.model_validate(r) for r in ladder["responses"]]
+    return case_of(ladder["id"], state.messages, responses, seed, thinking)
 
 
 def prompt_text(messages: Sequence[ChatMessage]) -> str:

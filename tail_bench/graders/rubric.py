@@ -19,10 +19,10 @@ from pydantic import TypeAdapter, ValidationError
 from tail_bench.errors import SHOWN, InputError, listed
 from tail_bench.graders.messages import Thinking
 from tail_bench.graders.presets import Preset
-from tail_bench.graders.questions import Askers, Case, Question, answers_to, case_of
+from tail_bench.graders.questions import Askers, Case, Question, answers_to, case_in
 from tail_bench.judgments import Answer, Checked
 from tail_bench.ladders.load import digest, read_records
-from tail_bench.ladders.schema import Criterion, Ladder, Response
+from tail_bench.ladders.schema import Criterion, Ladder
 from tail_bench.records import JUDGMENT, JudgmentRecord
 
 Missing = Literal["unscored", "no"]
@@ -200,10 +200,8 @@ def rubric(
     askers = Askers(preset, votes, logprobs=soft)
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        ladder = state.metadata["ladder"]
         criteria = _CRITERIA.validate_python(state.metadata["criteria"])
-        responses = [Response.model_validate(r) for r in ladder["responses"]]
-        case = case_of(ladder["id"], state.messages, responses, seed, thinking)
+        case = case_in(state, seed, thinking)
         questions = questions_about(case, criteria, preset)
         answers, calls = await answers_to(questions, preset, askers.of(get_model()), case.ladder)
         checked = checked_of(case, criteria, answers, soft)

@@ -57,6 +57,22 @@ def _two_of(k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.triu_indices(k, 1)
 
 
+def better_and_worse(
+    golds: NDArray[np.float64], tiers: NDArray[np.int8], min_margin: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(P,) places of the better and of the worse response of each pair of a ladder (docs/statistics.md, 1).
+
+    golds (K,); tiers (K,) codes, -1 for none.
+    """
+    i, j = _two_of(len(golds))
+    with np.errstate(over="ignore"):
+        gap = golds[i] - golds[j]
+    size = np.abs(gap)
+    same_tier = (tiers[i] == tiers[j]) & (tiers[i] >= 0)
+    keep = (size > GOLD_TOLERANCE) & (size >= min_margin - GOLD_TOLERANCE) & ~same_tier
+    return np.where(gap < 0, j, i)[keep], np.where(gap < 0, i, j)[keep]
+
+
 def pair_table(ladders: Sequence[tuple[int, JudgedLadder]], n_clusters: int, min_margin: float = 0.0) -> PairTable:
     """The pairs of (cluster, ladder)s: golds apart by more than the tolerance and at least `min_margin`, and tiers
     different where both have one (docs/statistics.md, 1).
@@ -68,14 +84,7 @@ def pair_table(ladders: Sequence[tuple[int, JudgedLadder]], n_clusters: int, min
     cluster_of, region, margin = np.empty(room, np.int32), np.empty(room, np.int8), np.empty(room)
     start = 0
     for cluster, ladder in ladders:
-        i, j = _two_of(len(ladder.golds))
-        with np.errstate(over="ignore"):
-            gap = ladder.golds[i] - ladder.golds[j]
-        size = np.abs(gap)
-        same_tier = (ladder.tiers[i] == ladder.tiers[j]) & (ladder.tiers[i] >= 0)
-        keep = (size > GOLD_TOLERANCE) & (size >= min_margin - GOLD_TOLERANCE) & ~same_tier
-        better = np.where(gap < 0, j, i)[keep]
-        worse = np.where(gap < 0, i, j)[keep]
+        better, worse = better_and_worse(ladder.golds, ladder.tiers, min_margin)
         stop = start + len(better)
         in_tail = ladder.tail[better].astype(np.int8) + ladder.tail[worse]
         cluster_of[start:stop] = cluster
