@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -30,3 +31,14 @@ def run(task: Task, model: str, tmp_path: Path, **arguments: Any) -> EvalLog:
     """A run in process, with its log under tmp_path."""
     (log,) = eval(task, model=model, log_dir=str(tmp_path / "logs"), display="none", **arguments)
     return log
+
+
+def unit(*parts: object) -> float:
+    """A number in [0, 1) that is random in the parts and always the same."""
+    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def within(figure: Any, value: float) -> bool:
+    """Whether a reported figure's interval holds the value."""
+    return figure.ci_low <= value <= figure.ci_high

@@ -12,6 +12,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from inspect_ai.model import get_model
+
+from tests.helpers import run
+
 Request = dict[str, Any]
 Body = dict[str, Any]
 Answer = Callable[[Request], "Body | tuple[int, Body]"]
@@ -116,3 +120,11 @@ def slowly(seconds: float, answer: Answer) -> Answer:
         return answer(request)
 
     return slow
+
+
+def judged_by(answer, task, tmp_path, provider="openai-api/scripted/judge", **arguments):
+    """A task's log with the model that the answer scripts, and the requests that it got."""
+    with serving(answer) as server:
+        model = get_model(provider, base_url=server.url, api_key="none", memoize=False)
+        log = run(task, model, tmp_path, **arguments)
+    return log, server.requests

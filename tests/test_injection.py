@@ -7,9 +7,8 @@ import pytest
 from tail_bench.graders.plants import PLANTS
 from tail_bench.logs import report_log
 from tail_bench.tasks import tail_judge, tail_reward, tail_rubric
-from tests.helpers import run, write_jsonl
-from tests.loopback import completion, question, quoted
-from tests.test_judge import judged_by, unit
+from tests.helpers import run, unit, write_jsonl
+from tests.loopback import completion, judged_by, question, quoted
 
 TIERS = ("excellent", "excellent", "great", "great", "great", "good", "poor")
 GOLDS = (1.0, 1.0, 0.8, 0.8, 0.8, 0.4, 0.1)

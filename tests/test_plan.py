@@ -12,8 +12,7 @@ from tail_bench.plan import plan
 from tail_bench.prices import price_of
 from tail_bench.tasks import tail_judge, tail_rubric
 from tests.helpers import ladder, write_jsonl
-from tests.loopback import completion
-from tests.test_judge import judged_by
+from tests.loopback import completion, judged_by
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from tail_bench.graders.rubric import score_of
 from tail_bench.ladders.load import load
 from tail_bench.logs import report_log
 from tail_bench.tasks import tail_rubric
-from tests.helpers import ladder, run, write_jsonl
-from tests.loopback import completion, error, question, quoted, serving
-from tests.test_judge import judged_by, unit, within
+from tests.helpers import ladder, run, unit, within, write_jsonl
+from tests.loopback import completion, error, judged_by, question, quoted, serving
 
 CRITERIA = [
     {"criterion": "Is short.", "weight": 3},

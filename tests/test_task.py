@@ -275,13 +275,14 @@ def test_wrong_parameters_are_one_clear_message(data, arguments, said):
     assert said in error.value.message.replace("\\[", "[")
 
 
-def test_the_tasks_folder_has_the_same_signature():
-    """tasks/tail_reward.py repeats the parameters, for Inspect to find and to check them."""
-    path = Path(__file__).parent.parent / "tasks" / "tail_reward.py"
-    specification = importlib.util.spec_from_file_location("checkout_task", path)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    assert inspect.signature(module.tail_reward) == inspect.signature(tail_reward)
+@pytest.mark.parametrize("name", ["tail_reward", "tail_judge", "tail_rubric"])
+def test_the_tasks_folder_has_the_same_signatures(name):
+    """tasks/ repeats the parameters, for Inspect to find and to check them."""
+    path = Path(tail_bench.__file__).parent.parent / "tasks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"checkout_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert inspect.signature(getattr(module, name)) == inspect.signature(getattr(tail_bench.tasks, name))
 
 
 def test_tiers_that_inspect_split_at_the_comma(tmp_path):
