@@ -77,7 +77,8 @@ class Judgment:
 
     alone: why its responses were scored one by one and not in one call, where that was so. answers: how the model
     answered, question by question. checked: what a rubric's verifier found. planted: the response that a
-    verdict was planted in.
+    verdict was planted in. truncated: the responses that were cut to be scored. again: scores of a second scoring.
+    facts: how the scores were computed (dtype, template hash, ...).
     """
 
     ladder: str
@@ -88,6 +89,9 @@ class Judgment:
     answers: Sequence[Answer] = ()
     checked: Checked | None = None
     planted: str | None = None
+    truncated: Sequence[str] = ()
+    again: Mapping[str, float | None] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,9 @@ class JudgmentRecord(BaseModel):
     calls: Annotated[int, Field(ge=0, le=10**9)] = 0
     answers: list[Answer] = []
     checked: Checked | None = None
+    truncated: list[str] = []
+    again: dict[str, StrictNumber | None] = {}
+    facts: dict[str, Any] = {}
 
 
 class ScoreRecord(BaseModel):
@@ -71,6 +74,7 @@ class ScoreRecord(BaseModel):
         said |= {r for a, b, _ in self.judgment.preferences or () for r in (a, b)}
         said |= {r for answer in self.judgment.answers for r in answer.about}
         said |= {self.planted} if self.planted else set()
+        said |= {*self.judgment.truncated, *self.judgment.again}
         if not said <= set(self.responses):
             raise ValueError("the judgment names responses that the ladder does not have")
         if any(a == b for a, b, _ in self.judgment.preferences or ()):
@@ -101,5 +105,15 @@ class ScoreRecord(BaseModel):
         scores = None if kept.scores is None else {r: kept.scores.get(r) for r in self.responses}
         preferences = None if kept.preferences is None else [Preference(*p) for p in kept.preferences]
         return Judgment(
-            self.ladder, scores, preferences, kept.reasons, kept.alone, kept.answers, kept.checked, self.planted
+            self.ladder,
+            scores,
+            preferences,
+            kept.reasons,
+            kept.alone,
+            kept.answers,
+            kept.checked,
+            self.planted,
+            tuple(kept.truncated),
+            kept.again,
+            kept.facts,
         )

@@ -206,6 +206,7 @@ def _conduct(report: Report) -> list[RenderableType]:
         sources = ", ".join(f"{n:,} from {names[source]}" for source, n in verdicts.p_source.items())
         unread = f"{verdicts.unread:,} unread or missing"
         lines.append(f"Replies: {verdicts.replies:,}, {unread}{mass}. Answers: {sources or 'none'}.")
+    lines += _scoring(report)
     injected = report.injection
     if injected is not None and injected.followed.value is None:
         lines.append(
@@ -237,6 +238,37 @@ def _conduct(report: Report) -> list[RenderableType]:
         ]
         parts.append(Padding(Text("\n".join(rows)), (0, 0, 0, 2)))
     return parts
+
+
+HOW = {
+    "engine": "{}",
+    "api": "{}",
+    "dtype": "in {}",
+    "device": "on {}",
+    "template_hash": "template {}",
+    "max_length": "at most {} tokens",
+    "activation": "activation {}",
+    "parity": "{}",
+}
+"""Facts of how scores were computed that are shown, and in which words."""
+
+
+def _scoring(report: Report) -> list[str]:
+    """How a reward model's scores were computed, and what the arithmetic does to them."""
+    scoring, about = report.scoring, report.grader.model_extra or {}
+    if scoring is None:
+        return []
+    lines = []
+    if about.get("engine"):
+        said = [words.format(_line(str(about[name]))[:200]) for name, words in HOW.items() if about.get(name)]
+        lines.append(f"Scored by {', '.join(said)}; {scoring.truncated:,} responses were cut.")
+    flips = scoring.repeat_flip_rate
+    if flips.value is not None and scoring.score_resolution is not None:
+        lines.append(
+            f"Smallest step between two scores of a ladder: {scoring.score_resolution:.3g}; scored a second time in"
+            f" other batches ({flips.n_ladders:,} ladders), {two(flips.value)} of the pairs come out otherwise."
+        )
+    return lines
 
 
 def _criteria(criteria: Sequence[CriterionRecord]) -> RenderableType:

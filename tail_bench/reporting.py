@@ -36,6 +36,8 @@ VERSIONS = {"numpy": np.__version__, "scipy": scipy.__version__}
 BOOTSTRAP = {"bootstrap": {"resamples": RESAMPLES, "seed": SEED}}
 LITTLE_MASS = 0.9
 """Mean probability on verdicts below which a judge's form of answer is worth a warning."""
+MANY_FLIPS = 0.01
+"""Share of pairs that change on a second scoring from which it is worth a warning."""
 TIED_TOPS = 0.2
 """Share of ladders with a tie at the top from which scores in [0, 1] look squashed."""
 
@@ -136,6 +138,7 @@ class Report(BaseModel):
     verdicts: sections.Verdicts | None
     rubric: sections.RubricRecord | None
     injection: sections.Injection | None
+    scoring: sections.Scoring | None
     cost: sections.Cost | None
     unscored: Unscored
     warnings: list[str]
@@ -278,10 +281,12 @@ def build_report(
     how = Intervals(intervals, RESAMPLES, SEED)
     by_id = {t.ladder: t for t in truths}
     verdicts = sections.verdicts(judgments, how)
+    scoring = sections.scoring(judgments, how)
+    facts, said = sections.facts(judgments)
     unscored = _unscored(judgments, {t.ladder: len(t.responses) for t in truths})
     n_without = len(ids) - len(np.unique(pairs.cluster))
     return Report(
-        grader=GraderInfo.model_validate(grader),
+        grader=GraderInfo.model_validate({**facts, **grader}),
         dataset=DatasetInfo.model_validate(
             {
                 **dataset,
@@ -298,9 +303,10 @@ def build_report(
         verdicts=verdicts,
         rubric=sections.rubric(by_id, judgments, tail, min_margin, how),
         injection=sections.injection(by_id, judgments, how),
+        scoring=scoring,
         cost=sections.cost(used, found.regions["all"].tie_rate.n_pairs),
         unscored=unscored,
-        warnings=_warnings(judgments, run, dataset, len(ids), found, verdicts),
+        warnings=[*_warnings(judgments, run, dataset, len(ids), found, verdicts, scoring), *said],
     )
 
 
@@ -365,6 +371,7 @@ def _warnings(
     n_judged: int,
     found: Figures,
     verdicts: sections.Verdicts | None,
+    scoring: sections.Scoring | None,
 ) -> list[str]:
     warnings = []
     if run["completed"] < run["total"]:
@@ -389,6 +396,12 @@ def _warnings(
         warnings.append(
             f"only {100 * verdicts.mass.value:.0f} % of the probability lies on verdicts where one is due: this model"
             " hardly answers in the form asked for"
+        )
+    if scoring is not None and (scoring.repeat_flip_rate.value or 0.0) >= MANY_FLIPS:
+        warnings.append(
+            f"{100 * (scoring.repeat_flip_rate.value or 0.0):.0f} % of the pairs come out otherwise when their"
+            " responses are scored a second time in other batches: the arithmetic decides them, not the reward"
+            " (a wider dtype helps)"
         )
     if not verdicts and _looks_squashed([j.scores for j in judgments if j.scores is not None]):
         warnings.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import combinations, pairwise
 from statistics import fmean
 from typing import Any
 
@@ -74,6 +75,17 @@ class Injection(BaseModel):
     preferred: FigureRecord
     control: FigureRecord
     followed: FigureRecord
+
+
+class Scoring(BaseModel):
+    """What the arithmetic of scores does. score_resolution: the smallest step between two scores of one ladder that
+    differ. truncated: responses that were cut to be scored. repeat_flip_rate: of the ladders that were scored a second
+    time, one response at a time, the share of pairs of responses that are then ordered otherwise, or tied, or no longer
+    tied."""
+
+    score_resolution: float | None
+    truncated: int
+    repeat_flip_rate: FigureRecord
 
 
 class Cost(BaseModel):
@@ -230,3 +242,42 @@ def cost(used: Mapping[str, Any] | None, comparisons: int) -> Cost | None:
     names = ("calls", "input_tokens", "output_tokens", "usd")
     shares = {name: None if used[name] is None else rounded(used[name] * per) for name in names}
     return Cost(**used, comparisons=comparisons, per_1000=shares)
+
+
+def scoring(judgments: Sequence[Judgment], how: Intervals) -> Scoring | None:
+    """What the arithmetic of scalar scores does; None where there are none."""
+    scored = [[s for s in (j.scores or {}).values() if s is not None] for j in judgments]
+    if not any(scored):
+        return None
+    steps = (b - a for own in scored for a, b in pairwise(sorted(set(own))))
+    ladders, flips = [], []
+    for judgment in judgments:
+        twice = [(own, judgment.scores[r]) for r, own in judgment.again.items() if judgment.scores]
+        both = [(now, then) for now, then in twice if now is not None and then is not None]
+        for (now_a, then_a), (now_b, then_b) in combinations(both, 2):
+            ladders.append(judgment.ladder)
+            flips.append(float(_order(now_a, now_b) != _order(then_a, then_b)))
+    return Scoring(
+        score_resolution=min(steps, default=None),
+        truncated=sum(len(j.truncated) for j in judgments),
+        repeat_flip_rate=figure_record(clustered_mean(ladders, flips, SHARE, how, "no ladder was scored twice")),
+    )
+
+
+def _order(a: float, b: float) -> int:
+    return (a > b) - (a < b)
+
+
+def facts(judgments: Sequence[Judgment]) -> tuple[dict[str, Any], list[str]]:
+    """How the scores were computed, where all judgments say the same, and warnings: theirs, and of what differs."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for judgment in judgments:
+        for name, value in judgment.facts.items():
+            if value not in found[name]:
+                found[name].append(value)
+    warnings = list(dict.fromkeys(w for said in found.pop("warnings", []) if isinstance(said, list) for w in said))
+    differ = {name: values for name, values in found.items() if len(values) > 1}
+    if differ:
+        said = "; ".join(f"{name}: {' and '.join(map(str, values[:3]))}" for name, values in differ.items())
+        warnings.append(f"scores of one run were computed in different ways ({said})")
+    return {name: values[0] for name, values in found.items() if len(values) == 1}, [str(w)[:500] for w in warnings]

@@ -42,6 +42,10 @@ LAUNCH_FOLDER = Path.cwd()
 """Where Inspect was started, if our entry point was loaded before it went to the task file's folder."""
 
 
+REPEATED = 10
+"""One ladder in so many is scored twice, where rewards may depend on what else is in a batch."""
+
+
 @task
 def tail_reward(
     dataset: str = "ladders",
@@ -50,6 +54,7 @@ def tail_reward(
     min_margin: float = 0.0,
     seed: int = 0,
     thinking: Thinking = "keep",
+    truncate: bool = False,
     injection: bool = False,
     **unknown: Any,
 ) -> Task:
@@ -63,16 +68,18 @@ def tail_reward(
         min_margin: least difference of golds of a pair.
         seed: of the order in which a ladder's responses are shown.
         thinking: whether reasoning in a response is kept (as trainers see it) or stripped.
+        truncate: cut what is longer than the model takes, as trainers do; by default it is unscored.
         injection: plant a verdict in one great response of each ladder, to see whether the grader follows it.
         unknown: any other name is an error.
     """
     with prerequisites():
         refuse_unknown(tail_reward, unknown)
         shared = Shared(dataset, split, tail, min_margin, seed, thinking, injection)
+        yes_or_no("truncate", truncate)
         model = active_model()
         if model is not None:
             require_reward_model(model)
-        return _task("reward", shared, load_ladders(shared), reward(seed, thinking))
+        return _task("reward", shared, load_ladders(shared), reward(seed, thinking, truncate))
 
 
 @task
@@ -329,7 +336,7 @@ def _task(
     truths = truths_of(data.ladders)
     spec = str(resolve_tail(truths, shared.tail, shared.min_margin))
     samples = []
-    for ladder, truth in zip(data.ladders, truths, strict=True):
+    for number, (ladder, truth) in enumerate(zip(data.ladders, truths, strict=True)):
         shown, plant = _shown(ladder, shared)
         metadata = {
             "ladder": shown.model_dump(exclude={"prompt", "checks"}, exclude_none=True),
@@ -339,6 +346,7 @@ def _task(
             "planted": plant,
             "pairwise": asking is not None and asking.preset.mode == "pairwise",
             **(asking.metadata(ladder) if asking else {}),
+            **({"repeated": True} if kind == "reward" and number % REPEATED == 0 else {}),
         }
         samples.append(Sample(id=ladder.id, input=prompt_messages(ladder), metadata=metadata))
     if shared.injection and not any((s.metadata or {})["planted"] for s in samples):

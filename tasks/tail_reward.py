@@ -20,8 +20,11 @@ def tail_reward(
     min_margin: float = 0.0,
     seed: int = 0,
     thinking: Thinking = "keep",
+    truncate: bool = False,
     injection: bool = False,
     **unknown: Any,
 ) -> Task:
     """Does a reward model tell excellent responses from merely great ones? Parameters: tail_bench/tasks.py."""
-    return tail_bench.tasks.tail_reward(dataset, split, tail, min_margin, seed, thinking, injection, **unknown)
+    return tail_bench.tasks.tail_reward(
+        dataset, split, tail, min_margin, seed, thinking, truncate, injection, **unknown
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from inspect_ai.model import (
@@ -103,7 +103,7 @@ class Asker:
             output = await self.model.generate(
                 list(messages),
                 config=self._config(n, logprobs),
-                cache=cache_policy(self.model, {"vote": vote}),
+                cache=cache_policy(self.model, lambda: {"vote": vote}),
             )
         except RetryError as error:
             last = error.last_attempt.exception()
@@ -180,9 +180,9 @@ def user_config(model: Model) -> GenerateConfig:
     return active_generate_config().merge(model.config)
 
 
-def cache_policy(model: Model, scopes: Mapping[str, str]) -> bool | CachePolicy:
+def cache_policy(model: Model, scopes: Callable[[], Mapping[str, str]]) -> bool | CachePolicy:
     """The user's cache policy, told apart by what Inspect's cache key leaves out: provider arguments, addresses that
-    come from the environment, and `scopes`."""
+    come from the environment, and `scopes` (asked for only with a cache: a model's fingerprint reads files)."""
     config = user_config(model)
     if not config.cache:
         return False
@@ -190,7 +190,7 @@ def cache_policy(model: Model, scopes: Mapping[str, str]) -> bool | CachePolicy:
     addresses = {name: value for name, value in os.environ.items() if name.endswith(ADDRESS)}
     left_out = repr((sorted(model.model_args.items()), sorted(addresses.items())))
     provider = {"provider": hashlib.sha256(left_out.encode()).hexdigest()}
-    return policy.model_copy(update={"scopes": {**policy.scopes, **provider, **scopes}})
+    return policy.model_copy(update={"scopes": {**policy.scopes, **provider, **scopes()}})
 
 
 def _reply(choice: ChatCompletionChoice) -> Reply:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from inspect_ai.model import ChatMessageAssistant, Model, get_model
+from collections.abc import Mapping
+
+from inspect_ai.model import ChatMessageAssistant, Model, ModelOutput, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from tail_bench.errors import prerequisite_error
 from tail_bench.graders.asking import cache_policy
-from tail_bench.graders.messages import Thinking, candidate, shown_order
+from tail_bench.graders.messages import CANDIDATE, Thinking, candidate, shown_order
 from tail_bench.ladders.schema import Response
-from tail_bench.providers.reward_model import Reward, RewardModelAPI, rewards_of
+from tail_bench.providers.reward_model import FACTS, Reward, RewardModelAPI, rewards_of
 from tail_bench.records import JUDGMENT, JudgmentRecord
 
 
@@ -18,19 +20,21 @@ def require_reward_model(model: Model) -> RewardModelAPI:
     if isinstance(model.api, RewardModelAPI):
         return model.api
     raise prerequisite_error(
-        f"tail_reward needs a reward model, and {model} gives no rewards. Give --model rm-python/MODULE:CALLABLE"
-        " for a reward of your own, or a null grader (builtin/longest, builtin/random, ...). A language model is tested"
-        " as a judge with tail_judge, or as a rubric's verifier with tail_rubric."
+        f"tail_reward needs a reward model, and {model} gives no rewards. Give --model rm/HUB_ID_OR_FOLDER for a"
+        " transformers reward model, rm-server/MODEL for a served one, rm-python/MODULE:CALLABLE for a function of your"
+        " own, or builtin/reference. A language model is tested as a judge with tail_judge, or as a rubric's verifier"
+        " with tail_rubric."
     )
 
 
 @solver
-def reward(seed: int = 0, thinking: Thinking = "keep") -> Solver:
+def reward(seed: int = 0, thinking: Thinking = "keep", truncate: bool = False) -> Solver:
     """Score a ladder's responses with a reward model and keep the judgment.
 
     Args:
         seed: of the order in which a ladder's responses are shown.
         thinking: whether reasoning in a response is kept or stripped.
+        truncate: whether a response that is too long for the model is cut, and not unscored.
     """
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
@@ -45,19 +49,30 @@ def reward(seed: int = 0, thinking: Thinking = "keep") -> Solver:
                 shown.append((response, candidate(response, thinking)))
             except ValueError as error:
                 rewards[response.id] = Reward(None, str(error))
+
+        async def scored(how: Mapping[str, bool], order: int = 1) -> tuple[ModelOutput, dict[str, Reward]]:
+            own = shown[::order]
+            marked = [m.model_copy(update={"metadata": {**CANDIDATE, **how}}) for _, m in own]
+            cache = cache_policy(model, lambda: {"grader": api.fingerprint()})
+            output = await model.generate([*state.messages, *marked], cache=cache)
+            found = zip(own, rewards_of(output, len(own)), strict=True)
+            return output, {response.id: reward for (response, _), reward in found}
+
+        again: dict[str, Reward] = {}
         if shown:
-            output = await model.generate(
-                [*state.messages, *(message for _, message in shown)],
-                cache=cache_policy(model, {"grader": api.fingerprint()}),
-            )
-            state.output = output
-            for (response, _), own in zip(shown, rewards_of(output, len(shown)), strict=True):
-                rewards[response.id] = own
+            how = {"truncate": True} if truncate else {}
+            state.output, own = await scored(how)
+            rewards |= own
+            if api.repeats and state.metadata.get("repeated"):
+                _, again = await scored({**how, "again": True}, order=-1)
         state.metadata[JUDGMENT] = JudgmentRecord(
             scores={r.id: rewards[r.id].value for r in responses},
             reasons={i: own.reason or "no reward" for i, own in rewards.items() if own.value is None},
-            calls=int(bool(shown)),
+            calls=int(bool(shown)) + int(bool(again)),
             alone=next((own.alone for own in rewards.values() if own.alone), None),
+            truncated=[r.id for r in responses if rewards[r.id].truncated],
+            again={i: own.value for i, own in again.items()},
+            facts=(state.output.metadata or {}).get(FACTS, {}) if shown else {},
         ).model_dump()
         return state
 

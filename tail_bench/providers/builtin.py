@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from inspect_ai.model import (
@@ -22,7 +22,7 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from tail_bench.errors import prerequisite_error
 from tail_bench.graders.messages import text_of
 from tail_bench.graders.questions import QUESTION
-from tail_bench.providers.reward_model import Reward, RewardModelAPI, stable_unit
+from tail_bench.providers.reward_model import Reward, RewardModelAPI, ScoreRequest, stable_unit
 
 NullGrader = Callable[[str, int, str], float]
 """(prompt, place of the response as shown, response) -> reward"""
@@ -83,14 +83,9 @@ class Builtin(RewardModelAPI):
                 f" {', '.join(f'builtin/{n}' for n in able)}"
             )
 
-    async def score(
-        self,
-        prompt: Sequence[ChatMessage],
-        responses: Sequence[ChatMessageAssistant],
-        columns: Mapping[str, Any],
-    ) -> list[Reward]:
-        asked = "\0".join(m.text for m in prompt)
-        return [Reward(self.grade(asked, place, text_of(r))) for place, r in enumerate(responses)]
+    async def score(self, request: ScoreRequest) -> list[Reward]:
+        asked = "\0".join(m.text for m in request.prompt)
+        return [Reward(self.grade(asked, place, text_of(r))) for place, r in enumerate(request.responses)]
 
     async def generate(
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig

@@ -11,9 +11,10 @@ import contextlib
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from inspect_ai.model import (
     ChatCompletionChoice,
@@ -27,26 +28,48 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 
 from tail_bench.graders.messages import COLUMNS
 
+FACTS = "facts"
+"""Key of facts() in an output's metadata."""
+
 
 class Reward(NamedTuple):
-    """A finite reward, or None with the reason why there is none; `alone`: why it was not scored with its ladder."""
+    """A finite reward, or None with the reason why there is none.
+
+    alone: why it was not scored with its ladder. truncated: the response, or its prompt, was cut to be scored.
+    """
 
     value: float | None
     reason: str | None = None
     alone: str | None = None
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """A prompt and the K responses to score.
+
+    columns: the ladder's extra fields. truncate: what is too long is cut, and not unscored. again: a second scoring of
+    the same, in batches composed otherwise (one by one), to see what that changes.
+    """
+
+    prompt: Sequence[ChatMessage]
+    responses: Sequence[ChatMessageAssistant]
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    truncate: bool = False
+    again: bool = False
 
 
 class RewardModelAPI(ModelAPI):
-    """A provider that scores responses. A subclass scores; what Inspect wants is done here."""
+    """A provider that scores responses. A subclass scores; what Inspect wants is done here.
+
+    repeats: whether its rewards may depend on what else is in a batch, so that some ladders are worth a second scoring.
+    """
+
+    repeats: ClassVar[bool] = False
 
     @abc.abstractmethod
-    async def score(
-        self,
-        prompt: Sequence[ChatMessage],
-        responses: Sequence[ChatMessageAssistant],
-        columns: Mapping[str, Any],
-    ) -> list[Reward]:
-        """A reward for each of the responses to a prompt. `columns`: the ladder's extra fields.
+    async def score(self, request: ScoreRequest) -> list[Reward]:
+        """A reward for each of the responses.
 
         One response that cannot be scored nulls only itself; an exception is for what Inspect may retry.
         """
@@ -55,6 +78,13 @@ class RewardModelAPI(ModelAPI):
     def fingerprint(self) -> str:
         """What scores depend on beyond the model's name and the messages; a reward cached under another is not used."""
 
+    def facts(self) -> dict[str, Any]:
+        """How scores are computed (engine, dtype, template_hash, ...), for log, report and a score file's header.
+
+        Asked for after a call. `warnings`, a list, are for the reader of the report.
+        """
+        return {}
+
     async def generate(
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
     ) -> ModelOutput:
@@ -62,9 +92,16 @@ class RewardModelAPI(ModelAPI):
         prompt = [m for m in input if not any(m is r for r in responses)]
         if not responses:
             raise ValueError(f"{self.model_name} scores responses and writes no text: use it with tail_reward")
-        columns = (prompt[-1].metadata or {}).get(COLUMNS, {}) if prompt else {}
-        rewards = await self.score(prompt, responses, columns)
-        return ModelOutput(model=self.model_name, choices=[_choice(r) for r in rewards])
+        how = responses[0].metadata or {}
+        request = ScoreRequest(
+            prompt=prompt,
+            responses=responses,
+            columns=(prompt[-1].metadata or {}).get(COLUMNS, {}) if prompt else {},
+            truncate=how.get("truncate", False),
+            again=how.get("again", False),
+        )
+        rewards = await self.score(request)
+        return ModelOutput(model=self.model_name, choices=[_choice(r) for r in rewards], metadata={FACTS: self.facts()})
 
     async def count_text_tokens(self, text: str) -> int:
         # Inspect's own estimate loads a tokenizer from the network; nothing here is billed by the token.
@@ -89,7 +126,7 @@ def rewards_of(output: ModelOutput, k: int) -> list[Reward]:
         said = choice.message.metadata or {}
         value = said.get("value")
         own = Reward(None, said.get("reason")) if value is None else as_reward(value)
-        rewards.append(own._replace(alone=said.get("alone")))
+        rewards.append(own._replace(alone=said.get("alone"), truncated=said.get("truncated", False)))
     return rewards
 
 

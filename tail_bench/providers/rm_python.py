@@ -22,7 +22,7 @@ from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageTool,
 
 from tail_bench.errors import prerequisite_error
 from tail_bench.graders.messages import text_of
-from tail_bench.providers.reward_model import Reward, RewardModelAPI, as_reward
+from tail_bench.providers.reward_model import Reward, RewardModelAPI, ScoreRequest, as_reward
 from tail_bench.providers.worker import Worker
 
 Form = Literal["conversations", "trl", "verl"]
@@ -70,12 +70,8 @@ class PythonRewardModel(RewardModelAPI):
         code = b"".join(Path(file).read_bytes() for file in (source, module) if file and Path(file).is_file())
         return hashlib.sha256(code + self.format.encode()).hexdigest()
 
-    async def score(
-        self,
-        prompt: Sequence[ChatMessage],
-        responses: Sequence[ChatMessageAssistant],
-        columns: Mapping[str, Any],
-    ) -> list[Reward]:
+    async def score(self, request: ScoreRequest) -> list[Reward]:
+        prompt, responses, columns = request.prompt, request.responses, request.columns
         if self.form == "verl":
             return [await self._verl(prompt, response, columns) for response in responses]
         together = await self._rewards(prompt, responses, columns)
