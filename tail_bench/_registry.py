@@ -24,6 +24,20 @@ def litellm() -> type[ModelAPI]:
     return LiteLLM
 
 
+@modelapi(name="rm")
+def rm() -> type[ModelAPI]:
+    from tail_bench.providers.local.rm import TransformersRewardModel
+
+    return TransformersRewardModel
+
+
+@modelapi(name="rm-dpo")
+def rm_dpo() -> type[ModelAPI]:
+    from tail_bench.providers.local.dpo import DPORewardModel
+
+    return DPORewardModel
+
+
 @modelapi(name="rm-python")
 def rm_python() -> type[ModelAPI]:
     from tail_bench.providers.rm_python import PythonRewardModel

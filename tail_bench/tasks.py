@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from inspect_ai import Task, task
@@ -36,11 +34,8 @@ from tail_bench.graders.rubric import (
 from tail_bench.graders.rubric import rubric as rubric_solver
 from tail_bench.ladders.load import Dataset, load_dataset
 from tail_bench.ladders.schema import Ladder
+from tail_bench.paths import here
 from tail_bench.scorer import ladder_scorer
-
-LAUNCH_FOLDER = Path.cwd()
-"""Where Inspect was started, if our entry point was loaded before it went to the task file's folder."""
-
 
 REPEATED = 10
 """One ladder in so many is scored twice, where rewards may depend on what else is in a batch."""
@@ -78,7 +73,7 @@ def tail_reward(
         yes_or_no("truncate", truncate)
         model = active_model()
         if model is not None:
-            require_reward_model(model)
+            require_reward_model(model).check()
         return _task("reward", shared, load_ladders(shared), reward(seed, thinking, truncate))
 
 
@@ -311,17 +306,6 @@ def yes_or_no(name: str, value: object) -> None:
 def _text(value: object) -> str | None:
     """A -T value that names a file: Inspect reads `prompt=2024` as a number."""
     return None if value is None else str(value)
-
-
-def here(path: str | None) -> str | None:
-    """A path as the user means it, from where they are: Inspect runs a task file in the file's own folder."""
-    folder = Path.cwd()
-    if path is None or not (folder / "tail_reward.py").is_file():  # no task file's folder: the user is here
-        return path
-    for start in (LAUNCH_FOLDER, Path(os.environ.get("PWD", folder))):
-        if start != folder and (start / path).is_file():
-            return str(start / path)
-    return path
 
 
 def _task(

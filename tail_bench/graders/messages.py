@@ -32,7 +32,7 @@ COLUMNS = "columns"
 """Metadata key, on the prompt's last message, of the ladder's extra fields (for reward functions that take columns)."""
 
 # At the start only: further on, a response may speak of the tag. Never closed: it was cut off while it reasoned.
-_INLINE_THINKING = re.compile(r"\A\s*(?:<think>.*?(?:</think>\s*|\Z))+", re.DOTALL)
+INLINE_THINKING = re.compile(r"\A\s*(?:<think>.*?(?:</think>\s*|\Z))+", re.DOTALL)
 
 
 def prompt_messages(ladder: Ladder) -> list[ChatMessage]:
@@ -52,7 +52,7 @@ def candidate(response: Response, thinking: Thinking) -> ChatMessageAssistant:
     """
     text, reasoning = response.text, response.reasoning
     if thinking == "strip":
-        text, reasoning = _INLINE_THINKING.sub("", text), None
+        text, reasoning = INLINE_THINKING.sub("", text), None
         if not text.strip() and not response.tool_calls:
             raise ValueError("nothing is left of the response without its reasoning")
     return ChatMessageAssistant(
@@ -71,6 +71,26 @@ def text_of(message: ChatMessage) -> str:
     for call in (message.tool_calls or []) if isinstance(message, ChatMessageAssistant) else []:
         parts.append(f"\n<tool_call>\n{json.dumps({'name': call.function, 'arguments': call.arguments})}\n</tool_call>")
     return "".join(parts)
+
+
+def message_dict(message: ChatMessage) -> dict[str, Any]:
+    """A message as chat templates take it: role, content, and where it has them reasoning_content and tool_calls."""
+    parts = message.content_list
+    record: dict[str, Any] = {
+        "role": message.role,
+        "content": "".join(p.text for p in parts if p.type == "text"),
+    }
+    reasoning = "".join(p.reasoning for p in parts if p.type == "reasoning")
+    if reasoning:
+        record["reasoning_content"] = reasoning
+    if isinstance(message, ChatMessageAssistant) and message.tool_calls:
+        record["tool_calls"] = [
+            {"id": c.id, "type": "function", "function": {"name": c.function, "arguments": c.arguments}}
+            for c in message.tool_calls
+        ]
+    if isinstance(message, ChatMessageTool) and message.tool_call_id:
+        record["tool_call_id"] = message.tool_call_id
+    return record
 
 
 def shown_order(ladder: str, responses: Sequence[Response], seed: int) -> list[Response]:

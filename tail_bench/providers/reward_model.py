@@ -78,6 +78,12 @@ class RewardModelAPI(ModelAPI):
     def fingerprint(self) -> str:
         """What scores depend on beyond the model's name and the messages; a reward cached under another is not used."""
 
+    def check(self) -> None:
+        """InputError where the model as it is set up can score nothing: before a run, so without loading weights.
+
+        Not in __init__, which Inspect calls a second time in a run, without the -M arguments.
+        """
+
     def facts(self) -> dict[str, Any]:
         """How scores are computed (engine, dtype, template_hash, ...), for log, report and a score file's header.
 

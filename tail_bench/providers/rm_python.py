@@ -18,10 +18,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageTool, GenerateConfig
+from inspect_ai.model import ChatMessage, ChatMessageAssistant, GenerateConfig
 
 from tail_bench.errors import prerequisite_error
-from tail_bench.graders.messages import text_of
+from tail_bench.graders.messages import message_dict, text_of
 from tail_bench.providers.reward_model import Reward, RewardModelAPI, ScoreRequest, as_reward
 from tail_bench.providers.worker import Worker
 
@@ -221,26 +221,6 @@ def _accepted(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dic
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return dict(arguments)
     return {name: value for name, value in arguments.items() if name in parameters}
-
-
-def message_dict(message: ChatMessage) -> dict[str, Any]:
-    """A message as chat templates take it: role, content, and where it has them reasoning_content and tool_calls."""
-    parts = message.content_list
-    record: dict[str, Any] = {
-        "role": message.role,
-        "content": "".join(p.text for p in parts if p.type == "text"),
-    }
-    reasoning = "".join(p.reasoning for p in parts if p.type == "reasoning")
-    if reasoning:
-        record["reasoning_content"] = reasoning
-    if isinstance(message, ChatMessageAssistant) and message.tool_calls:
-        record["tool_calls"] = [
-            {"id": c.id, "type": "function", "function": {"name": c.function, "arguments": c.arguments}}
-            for c in message.tool_calls
-        ]
-    if isinstance(message, ChatMessageTool) and message.tool_call_id:
-        record["tool_call_id"] = message.tool_call_id
-    return record
 
 
 def _raised(error: BaseException) -> str:

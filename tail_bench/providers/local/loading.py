@@ -1,0 +1,254 @@
+"""Load a transformers model as its authors meant it, or say why not: no remote code, no pickle, no random head."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tail_bench.errors import InputError
+from tail_bench.providers.local.options import LoadOptions, RewardOptions
+from tail_bench.providers.rendering import first_line, import_transformers
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["sequence", "token", "causal", "custom"]
+
+CLASSES: dict[Kind, str] = {
+    "sequence": "AutoModelForSequenceClassification",
+    "token": "AutoModelForTokenClassification",
+    "causal": "AutoModelForCausalLM",
+    "custom": "AutoModel",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to score: on its device, in evaluation mode, its head in float32. pads: whether its configuration
+    has a pad token, by which transformers finds the last token of a conversation."""
+
+    model: Any
+    kind: Kind
+    device: Any
+    pads: bool
+
+
+def import_torch() -> Any:
+    """torch; InputError that names the extra where it is not installed."""
+    try:
+        import torch
+    except ImportError as error:
+        raise InputError("torch is not installed: pip install 'tail-bench[hf]'") from error
+    return torch
+
+
+def load_config(source: str, options: LoadOptions) -> Any:
+    """The configuration of a folder or a hub id; InputError where there is none, or it needs code of its own."""
+    folder = Path(source)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        adapter = (folder / "adapter_config.json").is_file()
+        more = ": it holds an adapter; merge it into its base model first (peft: merge_and_unload)" if adapter else ""
+        raise InputError(f"{source}: is no model folder, there is no config.json in it{more}")
+    transformers = import_transformers()
+    try:
+        return transformers.AutoConfig.from_pretrained(
+            source, revision=options.revision, trust_remote_code=options.trust_remote_code
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(_why(source, error)) from error
+
+
+def kind_of(source: str, config: Any, options: LoadOptions) -> Kind:
+    """What kind of model a configuration describes; InputError where it is none that gives a reward as asked."""
+    architecture = next(iter(config.architectures or []), "")
+    token = options.token if isinstance(options, RewardOptions) else None
+    if token is not None:
+        return "causal"
+    if architecture.endswith("ForSequenceClassification"):
+        return "sequence"
+    if architecture.endswith("ForTokenClassification"):
+        return "token"
+    auto_map = getattr(config, "auto_map", None) or {}
+    if auto_map:
+        return next((kind for kind, name in CLASSES.items() if name in auto_map), "custom")
+    if isinstance(options, RewardOptions) and options.new_head:
+        return "sequence"
+    if architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
+        raise InputError(
+            f"{source}: is a language model ({architecture}): as a reward model its head would be random. Where the"
+            " logit of a token is the reward, say -M output=token_logit:ID; DPO's implicit reward is"
+            " rm-dpo/POLICY -M ref=REFERENCE; a language model that judges is for tail_judge"
+        )
+    raise InputError(
+        f"{source}: its architecture is {architecture or 'not stated'}, which transformers does not load as a sequence"
+        " or token classifier. A model with a head class of its own needs its code: -M trust_remote_code=true if it"
+        " ships some and you trust it, else a function of yours, rm-python/MODULE:CALLABLE"
+    )
+
+
+def labels_of(config: Any) -> list[str]:
+    """The names of a classifier's outputs."""
+    names = getattr(config, "id2label", None) or {}
+    return [str(names[i]) for i in sorted(names)]
+
+
+def head_of(source: str, config: Any, kind: Kind, options: RewardOptions) -> int:
+    """Which output is the reward; InputError where that is not clear."""
+    if kind in ("causal", "custom") and options.head is None:
+        return 0
+    labels = labels_of(config)
+    n = len(labels)
+    if options.head is None:
+        if n == 1:
+            return 0
+        if options.step_token is not None and n == 2:
+            return 1  # right and wrong: how probable right is
+        raise InputError(
+            f"{source}: gives {n} numbers ({', '.join(labels[:8])}{', ...' if n > 8 else ''}): say which is the reward,"
+            " -M head=NUMBER (from 0) or head=NAME"
+        )
+    if isinstance(options.head, str) and options.head in labels:
+        return labels.index(options.head)
+    if isinstance(options.head, int) and (0 <= options.head < n or kind == "custom"):
+        return options.head
+    raise InputError(
+        f"{source}: -M head={options.head}: there is {', '.join(f'{i} ({s})' for i, s in enumerate(labels))}"
+    )
+
+
+def check_weights(source: str) -> None:
+    """InputError where a folder has no safetensors weights."""
+    folder = Path(source)
+    if not folder.is_dir() or any(folder.glob("*.safetensors")):
+        return
+    pickled = [p.name for p in (*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth"))]
+    if pickled:
+        raise InputError(
+            f"{source}: its weights are pickled ({pickled[0]}), which can run any code when read. Convert them once,"
+            " where you trust them: load with transformers and save_pretrained(..., safe_serialization=True)"
+        )
+    raise InputError(f"{source}: has no weights (model.safetensors) in it")
+
+
+def device_of(asked: str | None) -> Any:
+    """The device to run on; `auto` stays as it is (spread over the GPUs)."""
+    torch = import_torch()
+    if asked == "auto":
+        return "auto"
+    if asked is None:
+        asked = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(asked)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(f"-M device={asked}: {first_line(error)}") from error
+    return device
+
+
+def load(source: str, config: Any, kind: Kind, options: LoadOptions) -> Loaded:
+    """The model with its weights, its head in float32; InputError where some of them would be made at random."""
+    torch, transformers = import_torch(), import_transformers()
+    check_weights(source)
+    device = device_of(options.device)
+    dtype = options.dtype if options.dtype == "auto" else getattr(torch, options.dtype)
+    torch.manual_seed(0)  # a head that is new on purpose
+    bars = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()  # they would run through Inspect's display
+    logger.info(f"loading {source}")
+    try:
+        model, info = getattr(transformers, CLASSES[kind]).from_pretrained(
+            source,
+            config=config,
+            revision=options.revision,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=options.trust_remote_code,
+            output_loading_info=True,
+            device_map="auto" if device == "auto" else None,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise InputError(_why(source, error)) from error
+    finally:
+        if bars:
+            transformers.utils.logging.enable_progress_bar()
+    new = sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])})
+    if new and not (isinstance(options, RewardOptions) and options.new_head):
+        raise InputError(
+            f"{source}: {len(new)} of its weights are not in its files and would be random ({', '.join(new[:3])}): its"
+            " head is missing, or of another name. A head that is random on purpose needs -M new_head=true"
+        )
+    model.eval()
+    if device == "auto":
+        device = model.get_input_embeddings().weight.device
+    else:
+        model.to(device)
+    model.config.get_text_config().use_cache = False
+    if isinstance(options, RewardOptions) and options.token is not None:
+        _keep_one_logit(model, options.token, source)
+    else:
+        _head_in_float32(model)
+    return Loaded(model, kind, device, model.config.get_text_config().pad_token_id is not None)
+
+
+def _head_in_float32(model: Any) -> None:
+    """The head, all that is not the body, in float32: in bfloat16 rewards of 16 to 32 come in steps of 0.125."""
+    body = getattr(model, getattr(model, "base_model_prefix", ""), None)
+    if body is None or body is model:
+        return
+    for module in model.children():
+        if module is not body:
+            module.float()
+            module.register_forward_pre_hook(_in_float32)
+
+
+def _in_float32(module: Any, given: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(g.float() if hasattr(g, "is_floating_point") and g.is_floating_point() else g for g in given)
+
+
+def _keep_one_logit(model: Any, token: int, source: str) -> None:
+    """Only the logit that is the reward is computed, in float32; the others would need more memory than the model."""
+    torch = import_torch()
+    old = model.get_output_embeddings()
+    if not 0 <= token < old.weight.shape[0]:
+        raise InputError(f"{source}: -M output=token_logit:{token}: its vocabulary has {old.weight.shape[0]:,} tokens")
+    new = torch.nn.Linear(old.weight.shape[1], 1, bias=old.bias is not None, device=old.weight.device)
+    with torch.no_grad():
+        new.weight.copy_(old.weight[token : token + 1].float())
+        if old.bias is not None:
+            new.bias.copy_(old.bias[token : token + 1].float())
+    model.set_output_embeddings(new)
+    new.register_forward_pre_hook(_in_float32)
+
+
+def facts_of(source: str, loaded: Loaded, options: LoadOptions) -> dict[str, Any]:
+    """What a report says of a loaded model."""
+    torch, transformers = import_torch(), import_transformers()
+    return {
+        "engine": "transformers",
+        "engine_version": f"{transformers.__version__}, torch {torch.__version__}",
+        "revision": getattr(loaded.model.config, "_commit_hash", None) or options.revision,
+        "architecture": type(loaded.model).__name__,
+        "dtype": str(loaded.model.dtype).removeprefix("torch."),
+        "device": str(loaded.device),
+        "attention": getattr(loaded.model.config, "_attn_implementation", None),
+    }
+
+
+def folder_stamp(source: str) -> str:
+    """What changes when the files of a model's folder do: their names, sizes and times. Empty for a hub id."""
+    folder = Path(source)
+    files = sorted(folder.glob("*")) if folder.is_dir() else []
+    stats = [(f.name, s.st_size, s.st_mtime_ns) for f in files if (s := f.stat()) and f.is_file()]
+    return json.dumps(stats)
+
+
+def _why(source: str, error: BaseException) -> str:
+    said = first_line(error)
+    if "trust_remote_code" in str(error) or "custom code" in str(error):
+        said = "it needs code that comes with it: -M trust_remote_code=true runs that, if you trust it"
+    elif "safetensors" in str(error) and "pytorch_model.bin" in str(error):
+        said = "it has no safetensors weights, and pickled ones are not read"
+    return f"{source}: cannot be loaded: {said}"

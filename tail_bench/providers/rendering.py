@@ -1,0 +1,289 @@
+"""From a conversation to the token ids that a reward model reads: chat template or text pair, and what may go wrong.
+
+Whatever scores (transformers here, a server elsewhere), rendering is done here, so that no score depends on it: the
+special tokens are those that the template writes, none is added, none is lost, and the response must still be there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from inspect_ai.model import ChatMessage, ChatMessageAssistant
+
+from tail_bench.errors import InputError, printable
+from tail_bench.graders.messages import INLINE_THINKING, message_dict
+
+PAIR = "pair"
+"""The template of a cross-encoder: prompt and response as a pair of texts."""
+
+UNLIMITED = 1_000_000
+"""Tokenizers without a limit of their own state a number as large as 1e30."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A conversation as a model reads it.
+
+    text: what the chat template made of it (None for a pair; where it was cut, what its ids decode to). pair: prompt
+    and response of a pair. ids: its tokens. type_ids: which of a pair each token is of, where the tokenizer says so.
+    start: the index of the first token that holds some of the response, where it was asked for.
+    """
+
+    text: str | None
+    pair: tuple[str, str] | None
+    ids: tuple[int, ...]
+    type_ids: tuple[int, ...] | None = None
+    truncated: bool = False
+    start: int | None = None
+
+
+class Unrenderable(Exception):
+    """Why a response cannot be scored: it is too long, or the template refuses it or loses some of it."""
+
+
+class Renderer:
+    """Renders conversations with a tokenizer.
+
+    Args:
+        tokenizer: of transformers.
+        template: a chat template's text, or `pair`; by default the tokenizer's own.
+        max_length: in tokens; None for no limit.
+        step_token: put after each step (paragraph) of a response, as process reward models want it.
+        name: of the model, for messages.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        template: str | None = None,
+        max_length: int | None = None,
+        step_token: str | None = None,
+        name: str = "the model",
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.step_token = step_token
+        self.pair = template == PAIR
+        if not self.pair and template is None:
+            try:
+                template = tokenizer.get_chat_template()
+            except ValueError as error:
+                raise InputError(
+                    f"{name}: its tokenizer has no chat template. Say how it was trained: -M template=FILE.jinja (a"
+                    " chat template), or -M template=pair (prompt and response as a pair of texts, as OpenAssistant's"
+                    " DeBERTa reward model)"
+                ) from error
+        self.template = None if self.pair else template
+        self.template_hash = PAIR if template is None or self.pair else _hash(template)
+        self.step_id: int | None = None
+        if step_token is not None:
+            self.step_id = tokenizer.convert_tokens_to_ids(step_token)
+            if self.step_id is None or self.step_id == tokenizer.unk_token_id:
+                raise InputError(f"{name}: -M step_token={step_token}: is no token of its tokenizer")
+
+    def render(
+        self,
+        prompt: Sequence[ChatMessage],
+        response: ChatMessageAssistant,
+        truncate: bool = False,
+        start: bool = False,
+    ) -> Rendered:
+        """The conversation's tokens. `truncate`: cut on the right what is too long, as trainers do. `start`: also where
+        the response begins.
+
+        Unrenderable where it is too long, or the template refuses or loses the response.
+        """
+        turns = [message_dict(m) for m in prompt]
+        own = message_dict(response)
+        if self.step_token is not None:
+            steps = [s.strip() for s in re.split(r"\n\s*\n", own["content"]) if s.strip()]
+            own["content"] = self.step_token.join(steps) + self.step_token
+        if self.pair:
+            return self._pair(turns, own, truncate)
+        text = self._apply([*turns, own])
+        _check_whole(text, turns, own)
+        encoded = self.tokenizer(text, add_special_tokens=False, verbose=False, return_offsets_mapping=start)
+        ids = tuple(encoded["input_ids"])
+        begin = self._start(text, turns, encoded["offset_mapping"]) if start else None
+        if len(ids) > 1 and ids[0] == ids[1] == self.tokenizer.bos_token_id:  # written by the template, then added too
+            ids, begin = ids[1:], begin - 1 if begin else begin
+        if self._fits(len(ids), truncate):
+            return Rendered(text, None, ids, start=begin)
+        ids = ids[: self.max_length]
+        if begin is not None and begin >= len(ids):
+            raise Unrenderable(f"nothing of the response is left within {self.max_length:,} tokens")
+        return Rendered(self.tokenizer.decode(ids), None, ids, truncated=True, start=begin)
+
+    def _apply(self, turns: Sequence[dict[str, Any]], **arguments: Any) -> str:
+        import jinja2
+
+        try:
+            text = self.tokenizer.apply_chat_template(
+                list(turns), chat_template=self.template, tokenize=False, **arguments
+            )
+        except (jinja2.TemplateError, TypeError, ValueError, LookupError) as error:
+            raise Unrenderable(f"the chat template refuses it: {printable(str(error))[:200]}") from error
+        return str(text)
+
+    def _start(self, text: str, turns: Sequence[dict[str, Any]], offsets: Sequence[tuple[int, int]]) -> int:
+        """The first token of the response: where what follows a prompt that waits for one begins."""
+        asked = self._apply(turns, add_generation_prompt=True)
+        differ = (i for i, (a, b) in enumerate(zip(text, asked, strict=False)) if a != b)
+        common = next(differ, min(len(text), len(asked)))
+        return next((i for i, (begin, end) in enumerate(offsets) if begin >= common and end > begin), len(offsets))
+
+    def _pair(self, turns: Sequence[dict[str, Any]], own: dict[str, Any], truncate: bool) -> Rendered:
+        if len(turns) != 1 or turns[0]["role"] != "user":
+            raise Unrenderable("template=pair takes prompts of one user message, and this one has more")
+        if "reasoning_content" in own or "tool_calls" in own:
+            raise Unrenderable(
+                "template=pair takes plain text: this response has reasoning (-T thinking=strip leaves it out) or tool"
+                " calls"
+            )
+        pair = (turns[0]["content"], own["content"])
+        whole = self.tokenizer(*pair, verbose=False)
+        truncated = not self._fits(len(whole["input_ids"]), truncate)
+        if truncated:
+            whole = self.tokenizer(*pair, truncation=True, max_length=self.max_length)
+        types = whole.get("token_type_ids")
+        return Rendered(None, pair, tuple(whole["input_ids"]), tuple(types) if types else None, truncated)
+
+    def _fits(self, n: int, truncate: bool) -> bool:
+        if self.max_length is None or n <= self.max_length:
+            return True
+        if not truncate:
+            raise Unrenderable(f"longer than the model takes: {n:,} tokens of at most {self.max_length:,}")
+        return False
+
+
+def _check_whole(text: str, turns: Sequence[dict[str, Any]], own: dict[str, Any]) -> None:
+    """Unrenderable where something that was said is not in the rendered text."""
+    for turn in turns:
+        if turn["role"] == "system" and turn["content"].strip() not in text:
+            raise Unrenderable("the chat template leaves out the system message")
+    place = 0
+    for turn in turns:
+        if turn["role"] == "user":
+            said = turn["content"].strip()
+            found = text.find(said, place)
+            if found < 0:
+                raise Unrenderable("the chat template changes or leaves out a user message")
+            place = found + len(said)
+    for what, said in _parts(own):
+        found = text.find(said, place)
+        if found < 0:
+            raise Unrenderable(f"the chat template changes or loses {what}")
+        place = found + len(said)
+
+
+def _parts(own: dict[str, Any]) -> list[tuple[str, str]]:
+    """What of a response must come out of the template, in its order."""
+    parts = []
+    if "reasoning_content" in own:
+        parts.append(("the response's reasoning (-T thinking=strip leaves it out)", own["reasoning_content"].strip()))
+    text = own["content"]
+    inline = INLINE_THINKING.match(text)
+    if inline:  # templates that know reasoning may set it anew, with other white space around it
+        thoughts = re.sub(r"</?think>", "", inline[0]).strip()
+        parts.append(("the response's reasoning (-T thinking=strip leaves it out)", thoughts))
+        text = text[inline.end() :]
+    parts.append(("the response", text.strip()))
+    parts += [("the response's tool calls", call["function"]["name"]) for call in own.get("tool_calls", [])]
+    return parts
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def source_of(name: str, option: str = "--model rm/") -> str:
+    """A model's folder as an absolute path, or its id on the Hugging Face hub; InputError where it is neither."""
+    from tail_bench.paths import here
+
+    folder = Path(here(name) or name).expanduser()
+    if folder.is_dir():
+        return str(folder.resolve())
+    if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name):
+        return name
+    raise InputError(f"{option}{name}: no such folder (and a model on the Hugging Face hub is named ORGANISATION/NAME)")
+
+
+@lru_cache(maxsize=4)
+def load_tokenizer(source: str, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+    """The tokenizer of a folder or a hub id; InputError where there is none."""
+    transformers = import_transformers()
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            source, revision=revision, trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise InputError(f"{source}: its tokenizer cannot be loaded: {first_line(error)}") from error
+    if len(tokenizer) == 0:
+        raise InputError(f"{source}: has no tokenizer (tokenizer.json or a vocabulary)")
+    return tokenizer
+
+
+def load_renderer(
+    source: str,
+    *,
+    revision: str | None = None,
+    template: str | None = None,
+    max_length: int | None = None,
+    trust_remote_code: bool = False,
+    step_token: str | None = None,
+) -> Renderer:
+    """The renderer of a model, from its folder or its hub id; InputError where it has no tokenizer or template.
+
+    template: `pair`, or a file with a chat template; by default the tokenizer's. max_length: by default the least
+    of what tokenizer and configuration state.
+    """
+    tokenizer = load_tokenizer(source, revision, trust_remote_code)
+    chosen = template if template in (None, PAIR) else _read_template(str(template))
+    limit = max_length or stated_length(source, tokenizer, revision, trust_remote_code)
+    return Renderer(tokenizer, chosen, limit, step_token, name=source)
+
+
+def stated_length(source: str, tokenizer: Any, revision: str | None, trust_remote_code: bool) -> int | None:
+    """The most tokens that a model's tokenizer and configuration allow; None where neither says."""
+    stated = [tokenizer.model_max_length]
+    try:
+        config = import_transformers().AutoConfig.from_pretrained(
+            source, revision=revision, trust_remote_code=trust_remote_code
+        )
+        stated.append(getattr(config.get_text_config(), "max_position_embeddings", None))
+    except (OSError, ValueError, KeyError):  # a folder with a tokenizer alone
+        pass
+    known = [int(n) for n in stated if n and 0 < n < UNLIMITED]
+    return min(known, default=None)
+
+
+def _read_template(path: str) -> str:
+    from tail_bench.paths import here
+
+    try:
+        return Path(here(path) or path).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"-M template={path}: must be `pair` or a file with a chat template: {error}") from error
+
+
+def import_transformers() -> Any:
+    """transformers; InputError that names the extra where it is not installed."""
+    try:
+        import transformers
+    except ImportError as error:
+        raise InputError(
+            "transformers is not installed: pip install 'tail-bench[hf]' for local models, 'tail-bench[server]' for"
+            " the tokenizers of served ones"
+        ) from error
+    return transformers
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says."""
+    return printable((str(error).strip() or type(error).__name__).splitlines()[0])[:300]
