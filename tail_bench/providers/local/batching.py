@@ -32,10 +32,10 @@ class _Call:
 class Batcher:
     """Scores conversations of all ladders that are in flight, in batches, in one thread.
 
-    A batch is the conversation that waits longest with those nearest to it in length: little is padded, and none
-    starves. A batch that fails (out of memory, say) is halved until it works or one conversation is to blame; that one
-    alone is unscored. An exception of `prepare`, which runs before the first batch, and an InputError of `forward`,
-    which holds for all batches, are raised in all calls.
+    A batch is the conversation that waits longest with neighbours of it in length: little is padded, and none starves.
+    A batch that fails (out of memory, say) is halved until it works or one conversation is to blame; that one alone is
+    unscored. An exception of `prepare`, which runs before the first batch, and an InputError of `forward`, which holds
+    for all batches, are raised in all calls.
     """
 
     def __init__(self, forward: Forward, batch_size: int, prepare: Callable[[], None]) -> None:
@@ -69,8 +69,9 @@ class Batcher:
         return [call.rewards[item] for item in items]
 
     async def score_alone(self, items: Sequence[Rendered]) -> list[Reward]:
-        """The same, each conversation in a batch by itself."""
-        return [own for item in items for own in await self.score([item])]
+        """The same, each conversation apart from the others: in a batch by itself, or with those of other ladders."""
+        found = {item: (await self.score([item]))[0] for item in dict.fromkeys(items)}
+        return [found[item] for item in items]
 
     def _work(self) -> None:
         try:
@@ -106,8 +107,9 @@ class Batcher:
         oldest = next(iter(self._waiting))
         by_length = sorted(self._waiting, key=lambda item: len(item.ids))
         place = by_length.index(oldest)
-        start = max(0, min(place - self._batch_size // 2, len(by_length) - self._batch_size))
-        return by_length[start : start + self._batch_size]
+        size = min(self._batch_size, len(by_length))
+        starts = range(max(0, place - size + 1), min(place, len(by_length) - size) + 1)
+        return min((by_length[s : s + size] for s in starts), key=_padding)
 
     def _scored(self, batch: Sequence[Rendered]) -> list[Reward]:
         try:
@@ -119,3 +121,8 @@ class Batcher:
                 half = len(batch) // 2
                 return [*self._scored(batch[:half]), *self._scored(batch[half:])]
             return [Reward(None, f"the model failed on it: {first_line(error)}")]
+
+
+def _padding(batch: Sequence[Rendered]) -> int:
+    """Tokens that a batch in the order of length would be padded by."""
+    return len(batch) * len(batch[-1].ids) - sum(len(item.ids) for item in batch)

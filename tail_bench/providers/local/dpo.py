@@ -93,10 +93,10 @@ class DPORewardModel(RewardModelAPI):
         if not self.renderer.tokenizer.is_fast:
             raise InputError(f"{self.source}: its tokenizer cannot say where the response begins (it has no fast form)")
         for source, options in ((self.source, self.options), (self.ref_source, self.ref_options)):
-            check_weights(source)
             architecture = next(iter(load_config(source, options).architectures or []), "")
             if not architecture.endswith(("ForCausalLM", "LMHeadModel")):
                 raise InputError(f"{source}: is no causal language model ({architecture or 'architecture not stated'})")
+            check_weights(source)
         theirs = load_tokenizer(self.ref_source, self.options.ref_revision, self.options.trust_remote_code)
         if theirs.get_vocab() != self.renderer.tokenizer.get_vocab():
             raise InputError(f"-M ref={self.options.ref}: its vocabulary is not that of {self.source}")

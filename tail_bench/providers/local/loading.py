@@ -67,12 +67,18 @@ def kind_of(source: str, config: Any, options: LoadOptions) -> Kind:
     token = options.token if isinstance(options, RewardOptions) else None
     if token is not None:
         return "causal"
+    auto_map = getattr(config, "auto_map", None) or {}
+    own_class = bool(auto_map) and not hasattr(import_transformers(), architecture)
+    if own_class and not options.trust_remote_code:
+        raise InputError(
+            f"{source}: its class {architecture} comes as code with the model: -M trust_remote_code=true runs that,"
+            " if you trust it"
+        )
     if architecture.endswith("ForSequenceClassification"):
         return "sequence"
     if architecture.endswith("ForTokenClassification"):
         return "token"
-    auto_map = getattr(config, "auto_map", None) or {}
-    if auto_map:
+    if own_class:
         return next((kind for kind, name in CLASSES.items() if name in auto_map), "custom")
     if isinstance(options, RewardOptions) and options.new_head:
         return "sequence"
@@ -169,7 +175,7 @@ def load(source: str, config: Any, kind: Kind, options: LoadOptions) -> Loaded:
             output_loading_info=True,
             device_map="auto" if device == "auto" else None,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except Exception as error:  # a folder of a stranger: safetensors', torch's and its code's own errors
         raise InputError(_why(source, error)) from error
     finally:
         if bars:

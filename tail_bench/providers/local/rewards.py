@@ -51,7 +51,7 @@ def rewards(
         if values.ndim == 3 or (values.ndim == 2 and loaded.kind == "token"):
             return _of_tokens(batch, values.reshape(*values.shape[:2], -1), options, head, step_id)
         values = values.reshape(len(batch), -1)
-        if loaded.kind == "custom" and options.head is None and values.shape[1] > 1:
+        if options.head is None and values.shape[1] > 1:
             raise InputError(f"its output has {values.shape[1]} numbers a response: say which with -M head=NUMBER")
         return [float(v) for v in values[:, head]]
 

@@ -53,8 +53,8 @@ class TransformersRewardModel(RewardModelAPI):
     def check(self) -> None:
         """InputError where folder, configuration, tokenizer or options do not fit, before weights are loaded."""
         import_torch()
-        check_weights(self.source)
         _ = self.head, self.renderer
+        check_weights(self.source)
 
     @cached_property
     def model_config(self) -> Any:
