@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from inspect_ai.model import ModelAPI, modelapi
 
 from tail_bench.scorer import ladder_scorer, tail_metrics
@@ -13,8 +15,13 @@ __all__ = ["ladder_scorer", "tail_judge", "tail_metrics", "tail_reward", "tail_r
 @modelapi(name="builtin")
 def builtin() -> type[ModelAPI]:
     from tail_bench.providers.builtin import Builtin
+    from tail_bench.providers.reference import ReferenceRewardModel
 
-    return Builtin
+    def made(model_name: str, *args: Any, **kwargs: Any) -> ModelAPI:
+        kind = ReferenceRewardModel if model_name == "reference" else Builtin
+        return kind(model_name, *args, **kwargs)
+
+    return cast(type[ModelAPI], made)  # to Inspect, what makes a provider
 
 
 @modelapi(name="litellm")

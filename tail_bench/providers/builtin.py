@@ -67,7 +67,8 @@ class Builtin(RewardModelAPI):
         super().__init__(model_name, base_url, api_key, [], config)
         if model_name not in NULL_GRADERS:
             raise prerequisite_error(
-                f"builtin/{model_name}: there is {', '.join(f'builtin/{n}' for n in NULL_GRADERS)}"
+                f"builtin/{model_name}: there is builtin/reference, a reward model, and the null graders"
+                f" {', '.join(f'builtin/{n}' for n in NULL_GRADERS)}"
             )
         if model_args:
             raise prerequisite_error(f"builtin/{model_name} takes no -M arguments, got {', '.join(sorted(model_args))}")
