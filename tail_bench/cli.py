@@ -1,17 +1,19 @@
-"""The command line: tail-bench report, plan. Heavy imports wait until a command needs them, so that --help is quick."""
+"""The command line: report, score, plan. Heavy imports wait until a command needs them, so that --help is quick."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 if TYPE_CHECKING:
+    from tail_bench.bulk.scoring import Scored
     from tail_bench.reporting import Report
 
+FAILED = 1
 BAD_INPUT = 2
 
 
@@ -21,7 +23,8 @@ def main() -> None:
     """Does a grader tell excellent responses from merely great ones?
 
     Run one with `inspect eval tail_bench/tail_reward --model MODEL` (or tail_judge, tail_rubric), then
-    `tail-bench report LOG`; or report on scores that you already have with `tail-bench report --scores FILE`.
+    `tail-bench report LOG`. For rewards of many responses, `tail-bench score` writes a score file without a run;
+    `tail-bench report --scores FILE` reports on it, and on scores that you already have.
     """
 
 
@@ -73,6 +76,76 @@ def report(
 
 
 @main.command()
+@click.option("--dataset", default="ladders", show_default=True, help="`ladders` (embedded) or a path.")
+@click.option("--model", required=True, help="The reward model, as inspect eval takes it: rm-python/my_reward:score")
+@click.option("--out", required=True, type=click.Path(), help="The score file to write: .jsonl or .parquet.")
+@click.option("--model-base-url", help="Where a served model is.")
+@click.option(
+    "-M", "model_args", multiple=True, metavar="NAME=VALUE", help="The model's arguments, as for inspect eval."
+)
+@click.option("--split", help="Only the ladders of this split.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first ladders.")
+@click.option(
+    "--thinking",
+    type=click.Choice(["keep", "strip"]),
+    default="keep",
+    show_default=True,
+    help="What happens to reasoning in a response.",
+)
+@click.option("--truncate", is_flag=True, help="Cut a response that is too long; otherwise it is unscored.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the order in which responses are shown.")
+@click.option("--engine", help="http (served models) or local (all others); found from the model.")
+@click.option("--max-connections", type=click.IntRange(min=1), help="Ladders in flight to a server.  [default: 32]")
+@click.option(
+    "--max-retries",
+    type=click.IntRange(min=0),
+    default=8,
+    show_default=True,
+    help="How often a failed call is made again.",
+)
+def score(
+    dataset: str,
+    model: str,
+    out: str,
+    model_base_url: str | None,
+    model_args: tuple[str, ...],
+    split: str | None,
+    limit: int | None,
+    thinking: Literal["keep", "strip"],
+    truncate: bool,
+    seed: int,
+    engine: str | None,
+    max_connections: int | None,
+    max_retries: int,
+) -> None:
+    """Rewards of a whole data set into a score file, without an Inspect run.
+
+    A run that was cut off goes on where it stopped: give the same command again.
+
+    \b
+    tail-bench score --model rm-python/my_reward:score --out rewards.jsonl
+    tail-bench report --scores rewards.jsonl --dataset ladders
+    """
+    with bad_input_exits():
+        given = _named_values("-M", model_args)
+        from pathlib import Path
+
+        from tail_bench.bulk.engines import EngineSettings
+        from tail_bench.bulk.scoring import ScoringSettings, ScoringStoppedError
+        from tail_bench.bulk.scoring import score as score_file
+        from tail_bench.errors import printable
+
+        asked = EngineSettings(model, model_base_url, given, max_connections, max_retries)
+        settings = ScoringSettings(dataset, split, limit, thinking, truncate, seed)
+        try:
+            done = score_file(engine, asked, settings, Path(out).expanduser())
+        except ScoringStoppedError as error:
+            click.echo(f"Error: {printable(str(error))}", err=True)
+            sys.exit(FAILED)
+        _say_scored(done, dataset, split)
+
+
+@main.command()
 @click.argument("task")
 @click.option("--model", required=True, help="The judge or verifier, as inspect eval takes it.")
 @click.option("-T", "task_args", multiple=True, metavar="NAME=VALUE", help="The task's settings, as for inspect eval.")
@@ -86,15 +159,11 @@ def plan(task: str, model: str, task_args: tuple[str, ...], limit: int | None, a
     tail-bench plan tail_rubric --model litellm/anthropic/claude-haiku-4-5 -T votes=5
     """
     with bad_input_exits():
-        from inspect_ai._util.config import parse_cli_args
-
+        given = _named_values("-T", task_args)
         from tail_bench.plan import plan as make_plan
 
-        for given in task_args:
-            if "=" not in given:
-                raise click.UsageError(f"-T {given}: must be NAME=VALUE.")
         name = task.removeprefix("tail_bench/").removeprefix("tasks/").removesuffix(".py")
-        found = make_plan(name, model, parse_cli_args(task_args), limit)
+        found = make_plan(name, model, given, limit)
         if as_json:
             click.echo(found.model_dump_json(indent=2))
             return
@@ -103,6 +172,36 @@ def plan(task: str, model: str, task_args: tuple[str, ...], limit: int | None, a
         from tail_bench.render import render_plan
 
         Console().print(render_plan(found))
+
+
+def _named_values(option: str, given: tuple[str, ...]) -> dict[str, Any]:
+    """NAME=VALUE options, read as inspect eval reads them."""
+    for one in given:
+        if "=" not in one:
+            raise click.UsageError(f"{option} {one}: must be NAME=VALUE.")
+    from inspect_ai._util.config import parse_cli_args
+
+    return parse_cli_args(given)
+
+
+def _say_scored(done: Scored, dataset: str, split: str | None) -> None:
+    """What was written and what to do with it; exit code 1 where no response at all has a score."""
+    from shlex import join
+
+    from tail_bench.errors import printable
+
+    verb = "Already scored:" if done.already else "Wrote"
+    resumed = f" ({done.resumed:,} ladders were there from before)" if done.resumed else ""
+    command = ["tail-bench", "report", "--scores", str(done.path), "--dataset", dataset]
+    command += ["--split", split] if split else []
+    click.echo(
+        f"{verb} {done.path}: {done.responses:,} responses of {done.ladders:,} ladders, {done.unscored:,} unscored"
+        f"{resumed}.\nNext: {join(command)}"
+    )
+    if done.unscored == done.responses:
+        reason, times = done.reasons.most_common(1)[0]
+        click.echo(f"Error: no response has a score; {times:,} times: {printable(reason)}", err=True)
+        sys.exit(FAILED)
 
 
 def _is_folder(path: str) -> bool:
@@ -134,14 +233,19 @@ def _score_report(
     scores: str, dataset: str | None, split: str | None, gold: str | None, tail: str | None, min_margin: float
 ) -> Report:
     from tail_bench.judgments import read_scores
-    from tail_bench.ladders.load import load_dataset
+    from tail_bench.ladders.load import Dataset, fingerprint, load_dataset
     from tail_bench.reporting import report_gold, report_scores
 
     file = read_scores(scores)
     if gold is not None:
         return report_gold(file, read_scores(gold), tail, min_margin)
     assert dataset is not None
-    return report_scores(file, load_dataset(dataset, split), tail, min_margin)
+    data = load_dataset(dataset, split)
+    limit = file.header.get("limit")
+    if isinstance(limit, int) and 0 < limit < len(data.ladders):  # it scored the first ladders only: they are the data
+        first = data.ladders[:limit]
+        data = Dataset(f"{data.name}, first {limit:,}", data.version, first, fingerprint(first))
+    return report_scores(file, data, tail, min_margin)
 
 
 def _print(reports: list[Report], as_json: bool, several: bool) -> None:

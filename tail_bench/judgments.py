@@ -3,6 +3,8 @@
 A score file (JSONL) is an optional first record {"header": {...}} and then one record a ladder:
 {"id": ladder, "scores": {response id: float or null}} or
 {"id": ladder, "preferences": [{"a": response id, "b": response id, "p_a": float or null}]}.
+A record of scores may also have "reasons" ({response id: why it has no score}), "truncated" (ids of the responses that
+were cut to be scored) and "alone" (why its responses were scored one by one).
 As Parquet it has the columns id and scores (a map or a struct) or id and preferences, or one row a response with
 the columns id, response and score; the header is JSON in the schema's metadata under "header". A gold file has the
 same form.
@@ -179,6 +181,9 @@ def read_scores(path: str | Path) -> ScoreFile:
         to_json(header)
     except ValueError as error:  # a million brackets, or half a character: a report could not repeat it
         raise InputError(f"{path}: header: cannot be written as JSON: {error}") from error
+    if isinstance(warnings := header.get("warnings"), list):
+        # A judgment's facts are where a report looks for the warnings of who scored.
+        judgments = {ladder: replace(j, facts={"warnings": warnings}) for ladder, j in judgments.items()}
     if not judgments:
         raise InputError(
             f"{path}: no scores in it; a record is " + '{"id": ladder, "scores": {response id: number or null}}'
@@ -204,9 +209,9 @@ def _score_records(path: Path, problems: list[str]) -> Iterator[tuple[str, Any]]
                     yield f"{path.name} row 1", {"header": header}
                     if record.get("id") is None:
                         continue
-                scores = record.get("scores")
-                if isinstance(scores, list):  # a map column comes as (key, value) tuples
-                    record["scores"] = _from_map(scores)
+                for name in ("scores", "reasons"):
+                    if isinstance(record.get(name), list):  # a map column comes as (key, value) tuples
+                        record[name] = _from_map(record[name], name)
                 yield (
                     f"{path.name} row {number}",
                     {k: v for k, v in record.items() if v is not None or k == "score"},
@@ -215,12 +220,12 @@ def _score_records(path: Path, problems: list[str]) -> Iterator[tuple[str, Any]]
         raise InputError(f"{path}: cannot be read as a Parquet score file: {error}") from error
 
 
-def _from_map(items: list[Any]) -> dict[str, Any]:
-    """The scores of a Parquet map, which comes as (key, value) tuples."""
+def _from_map(items: list[Any], name: str) -> dict[str, Any]:
+    """A Parquet map by response, which comes as (key, value) tuples."""
     if not all(isinstance(item, tuple) for item in items):
-        raise ValueError("scores must be a map or a struct of response id to number, is a list")
+        raise ValueError(f"{name} must be a map or a struct by response id, is a list")
     if len({key for key, _ in items}) < len(items):
-        raise ValueError("a response is there twice in a map of scores")
+        raise ValueError(f"a response is there twice in a map of {name}")
     return dict(items)
 
 
@@ -257,6 +262,18 @@ def _number(value: Any, name: str) -> float | None:
         return None
 
 
+def judgment_of(record: Any) -> Judgment:
+    """A ladder's record in a score file as a judgment; ValueError where it is malformed."""
+    return _judgment(_ladder_id(record), record)
+
+
+def record_of(judgment: Judgment) -> dict[str, Any]:
+    """A judgment by scores as a score file's record: what `judgment_of` reads."""
+    more = {"reasons": dict(judgment.reasons), "truncated": list(judgment.truncated), "alone": judgment.alone}
+    said = {name: value for name, value in more.items() if value}
+    return {"id": judgment.ladder, "scores": dict(judgment.scores or {}), **said}
+
+
 def _judgment(ladder: str, record: Mapping[str, Any]) -> Judgment:
     scores, preferences = record.get("scores"), record.get("preferences")
     if (scores is None) == (preferences is None):
@@ -264,10 +281,27 @@ def _judgment(ladder: str, record: Mapping[str, Any]) -> Judgment:
     if scores is not None:
         if not isinstance(scores, dict):
             raise ValueError(f"scores: must be an object of response id to number or null, is {type(scores).__name__}")
-        return Judgment(ladder, {str(r): _number(s, f"scores.{r}") for r, s in scores.items()})
+        return Judgment(ladder, {str(r): _number(s, f"scores.{r}") for r, s in scores.items()}, **_how(record, scores))
     if not isinstance(preferences, list):
         raise ValueError(f"preferences: must be a list, is {type(preferences).__name__}")
     return Judgment(ladder, preferences=[_preference(p, i) for i, p in enumerate(preferences)])
+
+
+def _how(record: Mapping[str, Any], scores: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record says beyond scores: why some are missing, what was cut, why they were asked for one by one."""
+    reasons, truncated, alone = record.get("reasons"), record.get("truncated"), record.get("alone")
+    if not isinstance(reasons, dict | None) or not all(isinstance(w, str | None) for w in (reasons or {}).values()):
+        raise ValueError("reasons: must be an object of response id to text")
+    if not isinstance(truncated, list | None) or not all(isinstance(r, str | int) for r in truncated or ()):
+        raise ValueError("truncated: must be a list of response ids")
+    if not isinstance(alone, str | None):
+        raise ValueError("alone: must be a text")
+    why = {str(r): w for r, w in (reasons or {}).items() if w is not None}
+    cut = tuple(map(str, truncated or ()))
+    there = set(map(str, scores))
+    if unknown := [r for r in (*why, *cut) if r not in there]:
+        raise ValueError(f"reasons, truncated: {unknown[0]!r} is not among the scores")
+    return {"reasons": why, "truncated": cut, "alone": alone}
 
 
 def _preference(record: Any, index: int) -> Preference:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from inspect_ai.model import ChatMessageAssistant, Model, ModelOutput, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
@@ -27,6 +28,30 @@ def require_reward_model(model: Model) -> RewardModelAPI:
     )
 
 
+def shown_to(
+    ladder: str, responses: Sequence[Response], seed: int, thinking: Thinking
+) -> tuple[list[tuple[str, ChatMessageAssistant]], dict[str, Reward]]:
+    """What a reward model is shown of a ladder: (response id, message) in order, and those of which nothing is left."""
+    shown: list[tuple[str, ChatMessageAssistant]] = []
+    lost: dict[str, Reward] = {}
+    for response in shown_order(ladder, responses, seed):
+        try:
+            shown.append((response.id, candidate(response, thinking)))
+        except ValueError as error:
+            lost[response.id] = Reward(None, str(error))
+    return shown, lost
+
+
+def said(responses: Sequence[str], rewards: Mapping[str, Reward]) -> dict[str, Any]:
+    """What a judgment says of a ladder's responses (their ids): scores, reasons, alone, truncated."""
+    return {
+        "scores": {r: rewards[r].value for r in responses},
+        "reasons": {r: rewards[r].reason or "no reward" for r in responses if rewards[r].value is None},
+        "alone": next((own.alone for own in rewards.values() if own.alone), None),
+        "truncated": [r for r in responses if rewards[r].truncated],
+    }
+
+
 @solver
 def reward(seed: int = 0, thinking: Thinking = "keep", truncate: bool = False) -> Solver:
     """Score a ladder's responses with a reward model and keep the judgment.
@@ -42,13 +67,7 @@ def reward(seed: int = 0, thinking: Thinking = "keep", truncate: bool = False) -
         api = require_reward_model(model)
         ladder = state.metadata["ladder"]
         responses = [Response.model_validate(r) for r in ladder["responses"]]
-        shown: list[tuple[Response, ChatMessageAssistant]] = []
-        rewards: dict[str, Reward] = {}
-        for response in shown_order(ladder["id"], responses, seed):
-            try:
-                shown.append((response, candidate(response, thinking)))
-            except ValueError as error:
-                rewards[response.id] = Reward(None, str(error))
+        shown, rewards = shown_to(ladder["id"], responses, seed, thinking)
 
         async def scored(how: Mapping[str, bool], order: int = 1) -> tuple[ModelOutput, dict[str, Reward]]:
             own = shown[::order]
@@ -56,7 +75,7 @@ def reward(seed: int = 0, thinking: Thinking = "keep", truncate: bool = False) -
             cache = cache_policy(model, lambda: {"grader": api.fingerprint()})
             output = await model.generate([*state.messages, *marked], cache=cache)
             found = zip(own, rewards_of(output, len(own)), strict=True)
-            return output, {response.id: reward for (response, _), reward in found}
+            return output, {response: reward for (response, _), reward in found}
 
         again: dict[str, Reward] = {}
         if shown:
@@ -66,11 +85,8 @@ def reward(seed: int = 0, thinking: Thinking = "keep", truncate: bool = False) -
             if api.repeats and state.metadata.get("repeated"):
                 _, again = await scored({**how, "again": True}, order=-1)
         state.metadata[JUDGMENT] = JudgmentRecord(
-            scores={r.id: rewards[r.id].value for r in responses},
-            reasons={i: own.reason or "no reward" for i, own in rewards.items() if own.value is None},
+            **said([r.id for r in responses], rewards),
             calls=int(bool(shown)) + int(bool(again)),
-            alone=next((own.alone for own in rewards.values() if own.alone), None),
-            truncated=[r.id for r in responses if rewards[r.id].truncated],
             again={i: own.value for i, own in again.items()},
             facts=(state.output.metadata or {}).get(FACTS, {}) if shown else {},
         ).model_dump()

@@ -1,0 +1,1 @@
+"""Rewards of a whole data set into a score file, without an Inspect run."""
