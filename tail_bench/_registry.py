@@ -50,3 +50,10 @@ def rm_python() -> type[ModelAPI]:
     from tail_bench.providers.rm_python import PythonRewardModel
 
     return PythonRewardModel
+
+
+@modelapi(name="rm-server")
+def rm_server() -> type[ModelAPI]:
+    from tail_bench.providers.served.rm_server import ServedRewardModel
+
+    return ServedRewardModel

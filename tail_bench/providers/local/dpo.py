@@ -24,9 +24,10 @@ from tail_bench.providers.local.loading import (
     load,
     load_config,
 )
-from tail_bench.providers.local.options import DPOOptions, options_of
+from tail_bench.providers.local.options import DPOOptions
 from tail_bench.providers.local.rewards import padded
 from tail_bench.providers.local.rm import render_and_score
+from tail_bench.providers.options import options_of
 from tail_bench.providers.rendering import Rendered, Renderer, load_renderer, load_tokenizer, source_of
 from tail_bench.providers.reward_model import Reward, RewardModelAPI, ScoreRequest
 
@@ -56,8 +57,7 @@ class DPORewardModel(RewardModelAPI):
     @cached_property
     def options(self) -> DPOOptions:
         """The -M arguments, read late: Inspect makes a second one of us without them."""
-        found: DPOOptions = options_of(DPOOptions, f"rm-dpo/{self.model_name}", self.model_args)
-        return found
+        return options_of(DPOOptions, f"rm-dpo/{self.model_name}", self.model_args)
 
     @cached_property
     def batcher(self) -> Batcher:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from tail_bench.errors import InputError, listed
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Aggregate = Literal["last", "mean", "min", "prod"]
 
@@ -79,21 +76,3 @@ class DPOOptions(LoadOptions):
     ref: str
     norm: Literal["sum", "avg"] = "sum"
     ref_revision: str | None = None
-
-
-def options_of(kind: type[LoadOptions], name: str, given: Mapping[str, Any]) -> Any:
-    """The -M values as options; InputError that names what is wrong and what there is."""
-    try:
-        return kind.model_validate(dict(given))
-    except ValidationError as error:
-        problems = []
-        for problem in error.errors():
-            where = ".".join(map(str, problem["loc"]))
-            if problem["type"] == "extra_forbidden":
-                problems.append(f"-M {where}: there is {', '.join(kind.model_fields)}")
-            elif problem["type"] == "missing":
-                problems.append(f"-M {where}=: is needed")
-            else:
-                said = problem["msg"].removeprefix("Value error, ")
-                problems.append(f"-M {where}: {said}" if where else f"-M {said}")
-        raise InputError(listed(name, problems)) from error

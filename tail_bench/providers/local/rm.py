@@ -22,8 +22,9 @@ from tail_bench.providers.local.loading import (
     load,
     load_config,
 )
-from tail_bench.providers.local.options import RewardOptions, options_of
+from tail_bench.providers.local.options import RewardOptions
 from tail_bench.providers.local.rewards import rewards
+from tail_bench.providers.options import options_of
 from tail_bench.providers.rendering import Rendered, Renderer, Unrenderable, load_renderer, source_of
 from tail_bench.providers.reward_model import Reward, RewardModelAPI, ScoreRequest
 
@@ -44,7 +45,7 @@ class TransformersRewardModel(RewardModelAPI):
         super().__init__(model_name, base_url, api_key, [], config)
         try:
             self.source = source_of(model_name)
-            self.options: RewardOptions = options_of(RewardOptions, f"rm/{model_name}", model_args)
+            self.options = options_of(RewardOptions, f"rm/{model_name}", model_args)
         except InputError as error:
             raise prerequisite_error(error) from error
         self.loaded: Loaded | None = None

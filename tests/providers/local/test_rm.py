@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
 
@@ -407,7 +408,10 @@ def test_what_a_log_and_a_report_say(made, tmp_path):
 
 
 def test_a_model_that_cannot_score_ends_a_run_before_its_first_sample(made, tmp_path):
-    init_active_model(get_model(f"rm/{made('llama', labels=3)}", memoize=False), GenerateConfig())
-    with pytest.raises(Exception, match="head=") as raised:
+    def as_in_a_run():
+        init_active_model(get_model(f"rm/{made('llama', labels=3)}", memoize=False), GenerateConfig())
         tail_reward()
+
+    with pytest.raises(Exception, match="head=") as raised:
+        copy_context().run(as_in_a_run)  # the active model is a context variable
     assert type(raised.value).__name__ == "PrerequisiteError"
