@@ -253,6 +253,10 @@ HOW = {
 """Facts of how scores were computed that are shown, and in which words."""
 
 
+NOTHING_SAID = ("none", "none by design")
+"""What there is to say of an activation where there is none."""
+
+
 def _scoring(report: Report) -> list[str]:
     """How a reward model's scores were computed, and what the arithmetic does to them."""
     scoring, about = report.scoring, report.grader.model_extra or {}
@@ -260,13 +264,16 @@ def _scoring(report: Report) -> list[str]:
         return []
     lines = []
     if about.get("engine"):
-        said = [words.format(_line(str(about[name]))[:200]) for name, words in HOW.items() if about.get(name)]
-        lines.append(f"Scored by {', '.join(said)}; {scoring.truncated:,} responses were cut.")
+        known = {name: about[name] for name in HOW if about.get(name) and about[name] not in NOTHING_SAID}
+        said = [HOW[name].format(_line(str(value))[:200]) for name, value in known.items()]
+        cut = f"{scoring.truncated:,} response{'s' * (scoring.truncated != 1)}"
+        lines.append(f"Scored by {', '.join(said)}; {cut} cut to fit.")
     flips = scoring.repeat_flip_rate
     if flips.value is not None and scoring.score_resolution is not None:
         lines.append(
             f"Smallest step between two scores of a ladder: {scoring.score_resolution:.3g}; scored a second time in"
-            f" other batches ({flips.n_ladders:,} ladders), {two(flips.value)} of the pairs come out otherwise."
+            f" other batches ({flips.n_ladders:,} ladder{'s' * (flips.n_ladders != 1)}), {two(flips.value)} of the pairs"
+            " come out otherwise."
         )
     return lines
 

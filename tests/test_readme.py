@@ -29,7 +29,7 @@ def test_ci_runs_the_readmes_test_command():
 
 
 def test_the_report_shown_is_the_one_printed(tmp_path):
-    log = run(tail_reward(), "builtin/longest", tmp_path)
+    log = run(tail_reward(), "builtin/reference", tmp_path)
     printed = CliRunner().invoke(main, ["report", log.location]).stdout
     assert [line.rstrip() for line in printed.strip().splitlines()] == blocks("text")[0].strip().splitlines()
 

@@ -158,7 +158,8 @@ class Renderer:
         if self.max_length is None or n <= self.max_length:
             return True
         if not truncate:
-            raise Unrenderable(f"longer than the model takes: {n:,} tokens of at most {self.max_length:,}")
+            # Without its own length: a report counts equal reasons.
+            raise Unrenderable(f"longer than the model takes (more than {self.max_length:,} tokens)")
         return False
 
 

@@ -221,9 +221,8 @@ def test_code_of_a_model_runs_only_when_asked_for_by_name(with_code, monkeypatch
 def test_what_is_too_long_is_unscored_or_cut(made):
     folder = made("llama")
     long, short = "more " * 200, "answer"
-    whole = len(next(rendered(folder, [long]))["input_ids"][0])
     unscored, scored = score(folder, request([long, short]), max_length=100)
-    assert unscored.reason == f"longer than the model takes: {whole} tokens of at most 100"
+    assert unscored.reason == "longer than the model takes (more than 100 tokens)"
     assert scored.value is not None
     assert not scored.truncated
     cut, scored = score(folder, request([long, short], truncate=True), max_length=100)
