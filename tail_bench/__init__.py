@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tail_bench.callback import TailCallback as TailCallback
     from tail_bench.errors import InputError
     from tail_bench.ladders.load import load
     from tail_bench.reporting import Report, report
@@ -24,6 +25,7 @@ _HOME = {
     "load": "tail_bench.ladders.load",
     "report": "tail_bench.reporting",
     "Report": "tail_bench.reporting",
+    "TailCallback": "tail_bench.callback",  # needs the extra hf, so `import *` leaves it out
 }
 
 

@@ -270,10 +270,10 @@ def _scoring(report: Report) -> list[str]:
         lines.append(f"Scored by {', '.join(said)}; {cut} cut to fit.")
     flips = scoring.repeat_flip_rate
     if flips.value is not None and scoring.score_resolution is not None:
+        twice = f"{flips.n_ladders:,} ladder{'s' * (flips.n_ladders != 1)}"
         lines.append(
             f"Smallest step between two scores of a ladder: {scoring.score_resolution:.3g}; scored a second time in"
-            f" other batches ({flips.n_ladders:,} ladder{'s' * (flips.n_ladders != 1)}), {two(flips.value)} of the pairs"
-            " come out otherwise."
+            f" other batches ({twice}), {two(flips.value)} of the pairs come out otherwise."
         )
     return lines
 

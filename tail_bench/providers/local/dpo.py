@@ -141,7 +141,7 @@ def log_likelihoods(batch: Sequence[Rendered], loaded: Loaded) -> list[float]:
     """log p(response | prompt) of each conversation, in float32: the sum over the tokens from `start` on."""
     torch = import_torch()
     given = padded(batch, loaded)
-    with torch.inference_mode():
+    with torch.no_grad():
         logits = loaded.model(**given).logits[:, :-1]
         targets = given["input_ids"][:, 1:]
         found = []

@@ -39,7 +39,8 @@ def rewards(
 ) -> list[float]:
     """The rewards of a batch; InputError where the output is not of the form that the options say."""
     torch = import_torch()
-    with torch.inference_mode():
+    # Not inference_mode: what a model in training keeps of a pass (positions, say) would be of no use to it then.
+    with torch.no_grad():
         output = loaded.model(**padded(batch, loaded))
         if options.output == "score":
             values = getattr(output, "score", None)
