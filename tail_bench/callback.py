@@ -107,7 +107,7 @@ class TailCallback(transformers.TrainerCallback):
         self.judgments: dict[int, dict[str, dict[str, float | None]]] = {}
         self._rendered: dict[str, dict[str, Rendered | str]] = {}
         self._options = RewardOptions(head=head)
-        self._head = 0
+        self._head: int | None = None
         self._header: dict[str, Any] = {}
         self._last: int | None = None
 

@@ -7,10 +7,11 @@ special tokens are those that the template writes, none is added, none is lost, 
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from inspect_ai.model import ChatMessage, ChatMessageAssistant
 
 from tail_bench.errors import InputError, printable
 from tail_bench.graders.messages import INLINE_THINKING, message_dict
+
+logger = logging.getLogger(__name__)
 
 PAIR = "pair"
 """The template of a cross-encoder: prompt and response as a pair of texts."""
@@ -86,6 +89,31 @@ class Renderer:
             self.step_id = tokenizer.convert_tokens_to_ids(step_token)
             if self.step_id is None or self.step_id == tokenizer.unk_token_id:
                 raise InputError(f"{name}: -M step_token={step_token}: is no token of its tokenizer")
+        self.cautions: tuple[str, ...] = ()
+        sample = "" if self.pair else self._sample(name)
+        self.fingerprint = f"{self.template_hash} {_hash(sample)} {self.max_length} {step_token}"
+        self._begins: tuple[str, str] = ("", "")
+
+    def _sample(self, name: str) -> str:
+        """A conversation as the template writes it; what is odd about the template goes into `cautions`."""
+        import jinja2
+
+        turns = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day"}]
+        try:
+            text = str(self.tokenizer.apply_chat_template(turns, chat_template=self.template, tokenize=False))
+        except jinja2.TemplateSyntaxError as error:
+            raise InputError(f"{name}: its chat template cannot be read: {printable(str(error))[:200]}") from error
+        except Exception:  # a template may want more turns than this
+            return ""
+        bos = self.tokenizer.bos_token_id
+        plain = self.tokenizer("Hello", verbose=False)["input_ids"]
+        if bos is not None and plain[:1] == [bos] and self.tokenizer.bos_token not in text:
+            self.cautions += (
+                "the chat template writes no BOS, which the tokenizer puts before plain text: none is added",
+            )
+        if "strftime_now" in (self.template or ""):
+            self.cautions += ("the chat template writes the day's date: on another day it makes another text",)
+        return text
 
     def render(
         self,
@@ -97,28 +125,39 @@ class Renderer:
         """The conversation's tokens. `truncate`: cut on the right what is too long, as trainers do. `start`: also where
         the response begins.
 
-        Unrenderable where it is too long, or the template refuses or loses the response.
+        Unrenderable where it is too long, or the template refuses or loses some of it.
         """
         turns = [message_dict(m) for m in prompt]
         own = message_dict(response)
         if self.step_token is not None:
+            if any(self.step_token in turn["content"] for turn in (*turns, own)):
+                raise Unrenderable(f"it contains {self.step_token} itself, which marks the steps")
             steps = [s.strip() for s in re.split(r"\n\s*\n", own["content"]) if s.strip()]
             own["content"] = self.step_token.join(steps) + self.step_token
         if self.pair:
             return self._pair(turns, own, truncate)
         text = self._apply([*turns, own])
-        _check_whole(text, turns, own)
-        encoded = self.tokenizer(text, add_special_tokens=False, verbose=False, return_offsets_mapping=start)
+        _check_whole(text, turns, own, _common(text, self._without_response(turns)))
+        encoded = self._encode(text, offsets=start)
         ids = tuple(encoded["input_ids"])
         begin = self._start(text, turns, encoded["offset_mapping"]) if start else None
-        if len(ids) > 1 and ids[0] == ids[1] == self.tokenizer.bos_token_id:  # written by the template, then added too
+        doubled = len(ids) > 1 and ids[0] == ids[1] == self.tokenizer.bos_token_id  # the template's, then another
+        if doubled:
             ids, begin = ids[1:], begin - 1 if begin else begin
         if self._fits(len(ids), truncate):
             return Rendered(text, None, ids, start=begin)
         ids = ids[: self.max_length]
+        if begin is None and self.tokenizer.is_fast:
+            begin = self._start(text, turns, self._encode(text, offsets=True)["offset_mapping"]) - doubled
         if begin is not None and begin >= len(ids):
             raise Unrenderable(f"nothing of the response is left within {self.max_length:,} tokens")
-        return Rendered(self.tokenizer.decode(ids), None, ids, truncated=True, start=begin)
+        return Rendered(self.tokenizer.decode(ids), None, ids, truncated=True, start=begin if start else None)
+
+    def _encode(self, text: str, offsets: bool) -> Any:
+        try:
+            return self.tokenizer(text, add_special_tokens=False, verbose=False, return_offsets_mapping=offsets)
+        except (TypeError, UnicodeError) as error:  # half a character
+            raise Unrenderable(f"the tokenizer refuses it: {first_line(error)}") from error
 
     def _apply(self, turns: Sequence[dict[str, Any]], **arguments: Any) -> str:
         import jinja2
@@ -131,12 +170,17 @@ class Renderer:
             raise Unrenderable(f"the chat template refuses it: {printable(str(error))[:200]}") from error
         return str(text)
 
+    def _without_response(self, turns: Sequence[dict[str, Any]]) -> str:
+        """The conversation with a response like no other: where a text differs from it, its response begins."""
+        key = json.dumps(turns, default=str)
+        if self._begins[0] != key:
+            self._begins = (key, self._apply([*turns, {"role": "assistant", "content": "\ue000"}]))
+        return self._begins[1]
+
     def _start(self, text: str, turns: Sequence[dict[str, Any]], offsets: Sequence[tuple[int, int]]) -> int:
-        """The first token of the response: where what follows a prompt that waits for one begins."""
-        asked = self._apply(turns, add_generation_prompt=True)
-        differ = (i for i, (a, b) in enumerate(zip(text, asked, strict=False)) if a != b)
-        common = next(differ, min(len(text), len(asked)))
-        return next((i for i, (begin, end) in enumerate(offsets) if begin >= common and end > begin), len(offsets))
+        """The first token that holds some of the response: of what follows a prompt that waits for one."""
+        common = _common(text, self._apply(turns, add_generation_prompt=True))
+        return next((i for i, (begin, end) in enumerate(offsets) if end > common and end > begin), len(offsets))
 
     def _pair(self, turns: Sequence[dict[str, Any]], own: dict[str, Any], truncate: bool) -> Rendered:
         if len(turns) != 1 or turns[0]["role"] != "user":
@@ -163,24 +207,42 @@ class Renderer:
         return False
 
 
-def _check_whole(text: str, turns: Sequence[dict[str, Any]], own: dict[str, Any]) -> None:
-    """Unrenderable where something that was said is not in the rendered text."""
-    for turn in turns:
-        if turn["role"] == "system" and turn["content"].strip() not in text:
-            raise Unrenderable("the chat template leaves out the system message")
+def _check_whole(text: str, turns: Sequence[dict[str, Any]], own: dict[str, Any], response: int) -> None:
+    """Unrenderable where something that was said is not in the rendered text. response: where its response begins."""
     place = 0
     for turn in turns:
-        if turn["role"] == "user":
-            said = turn["content"].strip()
-            found = text.find(said, place)
-            if found < 0:
-                raise Unrenderable("the chat template changes or leaves out a user message")
-            place = found + len(said)
+        role, said = turn["role"], turn["content"].strip()
+        if role == "system":  # may be put into the first user message
+            if said not in text:
+                raise Unrenderable("the chat template leaves out the system message")
+            continue
+        if role == "assistant":  # earlier reasoning may go, as it does while a policy writes
+            said = INLINE_THINKING.sub("", said).strip()
+        forms = [said]
+        if role == "tool":  # templates may write it as JSON
+            forms += [json.dumps(said, ensure_ascii=ascii)[1:-1] for ascii in (True, False)]
+        found = next((at + len(form) for form in forms if (at := text.find(form, place)) >= 0), -1)
+        if found < 0:
+            raise Unrenderable(f"the chat template changes or leaves out a message of the {role}")
+        place = found
+    place = response
     for what, said in _parts(own):
         found = text.find(said, place)
         if found < 0:
             raise Unrenderable(f"the chat template changes or loses {what}")
         place = found + len(said)
+
+
+def _common(a: str, b: str) -> int:
+    """How many characters two texts begin with in common."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _parts(own: dict[str, Any]) -> list[tuple[str, str]]:
@@ -215,7 +277,19 @@ def source_of(name: str, option: str = "--model rm/") -> str:
     raise InputError(f"{option}{name}: no such folder (and a model on the Hugging Face hub is named ORGANISATION/NAME)")
 
 
-@lru_cache(maxsize=4)
+def commit_of(source: str, revision: str | None) -> str | None:
+    """The commit that a revision of a hub id is now; of a folder, or where it cannot be told, the revision as given."""
+    if Path(source).is_dir():
+        return revision
+    import_transformers()
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    try:
+        return extract_commit_hash(cached_file(source, "config.json", revision=revision), None) or revision
+    except (OSError, ValueError):  # what is wrong is said where the configuration is loaded
+        return revision
+
+
 def load_tokenizer(source: str, revision: str | None = None, trust_remote_code: bool = False) -> Any:
     """The tokenizer of a folder or a hub id; InputError where there is none."""
     transformers = import_transformers()
@@ -223,7 +297,7 @@ def load_tokenizer(source: str, revision: str | None = None, trust_remote_code: 
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             source, revision=revision, trust_remote_code=trust_remote_code
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+    except Exception as error:  # a folder of a stranger, and its code where that was asked for
         raise InputError(f"{source}: its tokenizer cannot be loaded: {first_line(error)}") from error
     if len(tokenizer) == 0:
         raise InputError(f"{source}: has no tokenizer (tokenizer.json or a vocabulary)")
@@ -258,8 +332,8 @@ def stated_length(source: str, tokenizer: Any, revision: str | None, trust_remot
             source, revision=revision, trust_remote_code=trust_remote_code
         )
         stated.append(getattr(config.get_text_config(), "max_position_embeddings", None))
-    except (OSError, ValueError, KeyError):  # a folder with a tokenizer alone
-        pass
+    except Exception:  # a folder with a tokenizer alone
+        logger.debug("no configuration of %s", source, exc_info=True)
     known = [int(n) for n in stated if n and 0 < n < UNLIMITED]
     return min(known, default=None)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import anyio
-import anyio.from_thread
 from anyio.lowlevel import current_token
 
 from tail_bench.errors import InputError
@@ -17,6 +19,9 @@ from tail_bench.providers.reward_model import Reward, as_reward
 Forward = Callable[[Sequence[Rendered]], Sequence[float]]
 """The rewards of a batch."""
 
+LAST_BATCH = 60.0
+"""Seconds that the end of the process waits for a batch under way: torch aborts where its thread is cut off."""
+
 
 class _Call:
     """Conversations of one ladder, and who waits for their rewards."""
@@ -24,9 +29,16 @@ class _Call:
     def __init__(self, items: Sequence[Rendered]) -> None:
         self.missing = set(items)
         self.rewards: dict[Rendered, Reward] = {}
+        self.failure: Exception | None = None
         self.given_up = False
         self.done = anyio.Event()
-        self.token = current_token()
+        self._post = _post_to_this_loop()
+
+    def finish(self) -> None:
+        """Wake who waits, from another thread, without waiting for their event loop (it may have ended)."""
+        if not self.given_up:
+            with suppress(RuntimeError):
+                self._post(self.done.set)
 
 
 class Batcher:
@@ -35,37 +47,39 @@ class Batcher:
     A batch is the conversation that waits longest with neighbours of it in length: little is padded, and none starves.
     A batch that fails (out of memory, say) is halved until it works or one conversation is to blame; that one alone is
     unscored. An exception of `prepare`, which runs before the first batch, and an InputError of `forward`, which holds
-    for all batches, are raised in all calls.
+    for all batches, are raised in all calls. The thread ends when nobody waits, so that it keeps no model alive.
     """
 
     def __init__(self, forward: Forward, batch_size: int, prepare: Callable[[], None]) -> None:
+        self.batch_size = batch_size
         self._forward = forward
-        self._batch_size = batch_size
         self._prepare = prepare
+        self._prepared = False
         self._failure: Exception | None = None
         self._waiting: dict[Rendered, list[_Call]] = {}
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._running = False
 
     async def score(self, items: Sequence[Rendered]) -> list[Reward]:
         """The rewards of the conversations, in their order."""
         if not items:
             return []
         call = _Call(items)
-        with self._changed:
+        with self._lock:
             for item in call.missing:
                 self._waiting.setdefault(item, []).append(call)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="tail_bench batches", daemon=True)
-                self._thread.start()
-            self._changed.notify()
+            if not self._running:
+                self._running = True
+                thread = threading.Thread(target=self._work, name="tail_bench batches", daemon=True)
+                _at_work.add(thread)
+                thread.start()
         try:
             await call.done.wait()
         except BaseException:
             call.given_up = True
             raise
-        if self._failure is not None:
-            raise self._failure
+        if call.failure is not None:
+            raise call.failure
         return [call.rewards[item] for item in items]
 
     async def score_alone(self, items: Sequence[Rendered]) -> list[Reward]:
@@ -73,43 +87,55 @@ class Batcher:
         found = {item: (await self.score([item]))[0] for item in dict.fromkeys(items)}
         return [found[item] for item in items]
 
+    def reset(self) -> None:
+        """Prepare again before the next batch."""
+        self._prepared, self._failure = False, None
+
     def _work(self) -> None:
         try:
-            self._prepare()
-        except Exception as error:
-            self._failure = error
-        while True:
-            with self._changed:
-                while not self._waiting:
-                    self._changed.wait()
-                batch = self._take()
-            rewards = [Reward(None)] * len(batch)
-            if self._failure is None:
-                try:
-                    rewards = self._scored(batch)
-                except InputError as error:
-                    self._failure = error
-            with self._changed:
-                calls = [self._waiting.pop(item) for item in batch]
-            for item, reward, waiting in zip(batch, rewards, calls, strict=True):
-                for call in waiting:
-                    call.rewards[item] = reward
-                    call.missing.discard(item)
-                    if not call.missing:
-                        with suppress(RuntimeError):  # the event loop has ended: nobody waits
-                            anyio.from_thread.run_sync(call.done.set, token=call.token)
+            while batch := self._take():
+                self._give(batch, self._rewards(batch))
+        finally:
+            _at_work.discard(threading.current_thread())
 
     def _take(self) -> list[Rendered]:
-        """The next batch; what nobody waits for any more is dropped."""
-        for item in [i for i, calls in self._waiting.items() if all(c.given_up for c in calls)]:
-            if len(self._waiting) > 1:
+        """The next batch, empty where nobody waits: the thread then ends."""
+        with self._lock:
+            for item in [i for i, calls in self._waiting.items() if all(c.given_up for c in calls)]:
                 del self._waiting[item]
-        oldest = next(iter(self._waiting))
-        by_length = sorted(self._waiting, key=lambda item: len(item.ids))
-        place = by_length.index(oldest)
-        size = min(self._batch_size, len(by_length))
-        starts = range(max(0, place - size + 1), min(place, len(by_length) - size) + 1)
-        return min((by_length[s : s + size] for s in starts), key=_padding)
+            if not self._waiting or _ending.is_set():
+                self._running = False
+                return []
+            oldest = next(iter(self._waiting))
+            by_length = sorted(self._waiting, key=lambda item: len(item.ids))
+            place = by_length.index(oldest)
+            size = min(self.batch_size, len(by_length))
+            starts = range(max(0, place - size + 1), min(place, len(by_length) - size) + 1)
+            return min((by_length[s : s + size] for s in starts), key=_padding)
+
+    def _give(self, batch: Sequence[Rendered], rewards: Sequence[Reward]) -> None:
+        with self._lock:
+            waiting = [self._waiting.pop(item) for item in batch]
+        for item, reward, calls in zip(batch, rewards, waiting, strict=True):
+            for call in calls:
+                call.rewards[item] = reward
+                call.failure = self._failure
+                call.missing.discard(item)
+                if not call.missing:
+                    call.finish()
+
+    def _rewards(self, batch: Sequence[Rendered]) -> list[Reward]:
+        try:
+            if not self._prepared:
+                self._prepared = True
+                self._prepare()
+            if self._failure is None:
+                return self._scored(batch)
+        except Exception as error:
+            self._failure = error
+        except BaseException as error:  # a model's own code may exit: nobody must wait for it for ever
+            self._failure = RuntimeError(f"{type(error).__name__}: {error}")
+        return [Reward(None)] * len(batch)
 
     def _scored(self, batch: Sequence[Rendered]) -> list[Reward]:
         try:
@@ -117,12 +143,38 @@ class Batcher:
         except InputError:
             raise
         except Exception as error:
-            if len(batch) > 1:
-                half = len(batch) // 2
-                return [*self._scored(batch[:half]), *self._scored(batch[half:])]
-            return [Reward(None, f"the model failed on it: {first_line(error)}")]
+            if len(batch) == 1:
+                return [Reward(None, f"the model failed on it: {first_line(error)}")]
+        # Out of the except block: the exception holds the tensors of the pass that failed.
+        _free_memory()
+        half = len(batch) // 2
+        return [*self._scored(batch[:half]), *self._scored(batch[half:])]
 
 
 def _padding(batch: Sequence[Rendered]) -> int:
     """Tokens that a batch in the order of length would be padded by."""
     return len(batch) * len(batch[-1].ids) - sum(len(item.ids) for item in batch)
+
+
+def _free_memory() -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _post_to_this_loop() -> Callable[[Callable[[], Any]], Any]:
+    """What runs a function in the event loop of the caller, asyncio's or trio's, from another thread."""
+    loop: Any = current_token().native_token
+    post: Callable[[Callable[[], Any]], Any] = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    return post
+
+
+_at_work: set[threading.Thread] = set()
+_ending = threading.Event()
+
+
+@atexit.register
+def _wait_for_last_batch() -> None:
+    _ending.set()
+    for thread in list(_at_work):
+        thread.join(LAST_BATCH)

@@ -28,7 +28,7 @@ from tail_bench.providers.local.options import DPOOptions
 from tail_bench.providers.local.rewards import padded
 from tail_bench.providers.local.rm import render_and_score
 from tail_bench.providers.options import options_of
-from tail_bench.providers.rendering import Rendered, Renderer, load_renderer, load_tokenizer, source_of
+from tail_bench.providers.rendering import Rendered, Renderer, commit_of, load_renderer, load_tokenizer, source_of
 from tail_bench.providers.reward_model import Reward, RewardModelAPI, ScoreRequest
 
 
@@ -53,6 +53,7 @@ class DPORewardModel(RewardModelAPI):
             raise prerequisite_error(error) from error
         self.policy: Loaded | None = None
         self.reference: Loaded | None = None
+        self._facts: dict[str, Any] = {}
 
     @cached_property
     def options(self) -> DPOOptions:
@@ -69,11 +70,16 @@ class DPORewardModel(RewardModelAPI):
         """What makes tokens of conversations: the policy's, for both models."""
         return load_renderer(
             self.source,
-            revision=self.options.revision,
+            revision=self.pinned.revision,
             template=self.options.template,
             max_length=self.options.max_length,
             trust_remote_code=self.options.trust_remote_code,
         )
+
+    @cached_property
+    def pinned(self) -> DPOOptions:
+        """The options with the commit that the policy's revision is now."""
+        return self.options.model_copy(update={"revision": commit_of(self.source, self.options.revision)})
 
     @cached_property
     def ref_source(self) -> str:
@@ -82,8 +88,8 @@ class DPORewardModel(RewardModelAPI):
 
     @cached_property
     def ref_options(self) -> DPOOptions:
-        """How the reference is loaded."""
-        return self.options.model_copy(update={"revision": self.options.ref_revision})
+        """How the reference is loaded: the options with its commit."""
+        return self.options.model_copy(update={"revision": commit_of(self.ref_source, self.options.ref_revision)})
 
     def check(self) -> None:
         """InputError where a folder, a tokenizer or an option does not fit, before weights are loaded."""
@@ -92,19 +98,29 @@ class DPORewardModel(RewardModelAPI):
             raise InputError("rm-dpo: -M template=pair: a policy writes to a chat template")
         if not self.renderer.tokenizer.is_fast:
             raise InputError(f"{self.source}: its tokenizer cannot say where the response begins (it has no fast form)")
-        for source, options in ((self.source, self.options), (self.ref_source, self.ref_options)):
+        for source, options in ((self.source, self.pinned), (self.ref_source, self.ref_options)):
             architecture = next(iter(load_config(source, options).architectures or []), "")
             if not architecture.endswith(("ForCausalLM", "LMHeadModel")):
                 raise InputError(f"{source}: is no causal language model ({architecture or 'architecture not stated'})")
             check_weights(source)
-        theirs = load_tokenizer(self.ref_source, self.options.ref_revision, self.options.trust_remote_code)
+        theirs = load_tokenizer(self.ref_source, self.ref_options.revision, self.options.trust_remote_code)
         if theirs.get_vocab() != self.renderer.tokenizer.get_vocab():
             raise InputError(f"-M ref={self.options.ref}: its vocabulary is not that of {self.source}")
 
     def _load(self) -> None:
         self.check()
-        self.policy = load(self.source, load_config(self.source, self.options), "causal", self.options)
-        self.reference = load(self.ref_source, load_config(self.ref_source, self.ref_options), "causal", self.options)
+        self.policy = load(self.source, load_config(self.source, self.pinned), "causal", self.pinned)
+        ref_config = load_config(self.ref_source, self.ref_options)
+        self.reference = load(self.ref_source, ref_config, "causal", self.ref_options)
+        self._facts = facts_of(self.policy, self.pinned) | {
+            "template_hash": self.renderer.template_hash,
+            "max_length": self.renderer.max_length,
+            "activation": "none",
+            "reference": self.options.ref,
+            "reference_revision": self.ref_options.revision,
+            "norm": self.options.norm,
+            **({"warnings": list(self.renderer.cautions)} if self.renderer.cautions else {}),
+        }
 
     def _forward(self, batch: Sequence[Rendered]) -> list[float]:
         assert self.policy is not None
@@ -122,23 +138,20 @@ class DPORewardModel(RewardModelAPI):
             raise prerequisite_error(error) from error
 
     def fingerprint(self) -> str:
-        said = f"{self.options!r} {folder_stamp(self.source)} {folder_stamp(self.ref_source)}"
-        return hashlib.sha256(f"{said} {self.renderer.template_hash}".encode()).hexdigest()
+        said = f"{self.pinned!r} {folder_stamp(self.source)} {self.ref_options!r} {folder_stamp(self.ref_source)}"
+        return hashlib.sha256(f"{said} {self.renderer.fingerprint}".encode()).hexdigest()
 
     def facts(self) -> dict[str, Any]:
-        if self.policy is None:
-            return {}
-        return facts_of(self.source, self.policy, self.options) | {
-            "template_hash": self.renderer.template_hash,
-            "max_length": self.renderer.max_length,
-            "activation": "none",
-            "reference": self.options.ref,
-            "norm": self.options.norm,
-        }
+        return self._facts
+
+    async def aclose(self) -> None:
+        """Give back the models' memory; the next ladder, if there is one, loads them anew."""
+        self.policy = self.reference = None
+        self.batcher.reset()
 
 
 def log_likelihoods(batch: Sequence[Rendered], loaded: Loaded) -> list[float]:
-    """log p(response | prompt) of each conversation, in float32: the sum over the tokens from `start` on."""
+    """log p(response | prompt) of each conversation: the sum over the tokens from `start` on, in float32."""
     torch = import_torch()
     given = padded(batch, loaded)
     with torch.no_grad():

@@ -25,15 +25,23 @@ CLASSES: dict[Kind, str] = {
 }
 
 
+RIGHT_AND_WRONG = 2
+"""Labels of a process reward model at each step; the second is "right"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model ready to score: on its device, in evaluation mode, its head in float32. pads: whether its configuration
-    has a pad token, by which transformers finds the last token of a conversation."""
+    """A model ready to score: on its device, in evaluation mode.
+
+    pads: whether its configuration has a pad token, by which the last token of a conversation is found. own_class:
+    whether its class comes as code with it, so that nothing is known of how it does so.
+    """
 
     model: Any
     kind: Kind
     device: Any
     pads: bool
+    own_class: bool = False
 
 
 def import_torch() -> Any:
@@ -57,7 +65,7 @@ def load_config(source: str, options: LoadOptions) -> Any:
         return transformers.AutoConfig.from_pretrained(
             source, revision=options.revision, trust_remote_code=options.trust_remote_code
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # a folder of a stranger, and its code where that was asked for
         raise InputError(_why(source, error)) from error
 
 
@@ -67,19 +75,19 @@ def kind_of(source: str, config: Any, options: LoadOptions) -> Kind:
     token = options.token if isinstance(options, RewardOptions) else None
     if token is not None:
         return "causal"
-    auto_map = getattr(config, "auto_map", None) or {}
-    own_class = bool(auto_map) and not hasattr(import_transformers(), architecture)
+    own_class = is_own_class(config)
     if own_class and not options.trust_remote_code:
         raise InputError(
             f"{source}: its class {architecture} comes as code with the model: -M trust_remote_code=true runs that,"
             " if you trust it"
         )
-    if architecture.endswith("ForSequenceClassification"):
-        return "sequence"
-    if architecture.endswith("ForTokenClassification"):
-        return "token"
     if own_class:
-        return next((kind for kind, name in CLASSES.items() if name in auto_map), "custom")
+        return next((kind for kind, name in CLASSES.items() if name in config.auto_map), "custom")
+    known = hasattr(import_transformers(), architecture)
+    if known and architecture.endswith("ForSequenceClassification"):
+        return "sequence"
+    if known and architecture.endswith("ForTokenClassification"):
+        return "token"
     if isinstance(options, RewardOptions) and options.new_head:
         return "sequence"
     if architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
@@ -101,28 +109,33 @@ def labels_of(config: Any) -> list[str]:
     return [str(names[i]) for i in sorted(names)]
 
 
-def head_of(source: str, config: Any, kind: Kind, options: RewardOptions) -> int:
-    """Which output is the reward; InputError where that is not clear."""
-    if kind in ("causal", "custom") and options.head is None:
-        return 0
+def head_of(source: str, config: Any, kind: Kind, options: RewardOptions) -> int | None:
+    """Which of several outputs is the reward, None where there is one; InputError where that is not clear.
+
+    What a class of the model's own gives is seen only when it has given it.
+    """
     labels = labels_of(config)
     n = len(labels)
     if options.head is None:
-        if n == 1:
-            return 0
-        if options.step_token is not None and n == 2:
-            return 1  # right and wrong: how probable right is
-        raise InputError(
-            f"{source}: gives {n} numbers ({', '.join(labels[:8])}{', ...' if n > 8 else ''}): say which is the reward,"
-            " -M head=NUMBER (from 0) or head=NAME"
-        )
+        known = kind in ("sequence", "token") and options.output == "logits" and not is_own_class(config)
+        if known and n > 1 and not (options.step_token is not None and n == RIGHT_AND_WRONG):
+            raise InputError(
+                f"{source}: gives {n} numbers ({', '.join(labels[:8])}{', ...' if n > 8 else ''}): say which is the"
+                " reward, -M head=NUMBER (from 0) or head=NAME"
+            )
+        return None
     if isinstance(options.head, str) and options.head in labels:
         return labels.index(options.head)
-    if isinstance(options.head, int) and (0 <= options.head < n or kind == "custom"):
+    if isinstance(options.head, int) and options.head >= 0 and (options.head < n or is_own_class(config)):
         return options.head
-    raise InputError(
-        f"{source}: -M head={options.head}: there is {', '.join(f'{i} ({s})' for i, s in enumerate(labels))}"
-    )
+    there = ", ".join(f"{i} ({label})" for i, label in enumerate(labels))
+    raise InputError(f"{source}: -M head={options.head}: there is {there}")
+
+
+def is_own_class(config: Any) -> bool:
+    """Whether the model's class comes as code with it."""
+    architecture = next(iter(config.architectures or []), "")
+    return bool(getattr(config, "auto_map", None)) and not hasattr(import_transformers(), architecture)
 
 
 def check_weights(source: str) -> None:
@@ -187,16 +200,27 @@ def load(source: str, config: Any, kind: Kind, options: LoadOptions) -> Loaded:
             " head is missing, or of another name. A head that is random on purpose needs -M new_head=true"
         )
     model.eval()
-    if device == "auto":
-        device = model.get_input_embeddings().weight.device
-    else:
-        model.to(device)
-    model.config.get_text_config().use_cache = False
+    if any(p.is_meta for p in model.parameters()):
+        raise InputError(
+            f"{source}: does not fit on the GPUs, so that some of it would be left on the disk: take a smaller dtype or"
+            " more GPUs, or let a server have it (rm-server/)"
+        )
+    try:
+        if device == "auto":
+            device = model.get_input_embeddings().weight.device
+        elif getattr(model, "quantization_method", None) is None:  # a quantised model is where it is
+            model.to(device)
+    except RuntimeError as error:
+        raise InputError(f"{source}: cannot be put on {device}: {first_line(error)}") from error
+    settings = model.config.get_text_config()
+    settings.use_cache = False
+    own_class = is_own_class(config)
     if isinstance(options, RewardOptions) and options.token is not None:
         _keep_one_logit(model, options.token, source)
-    else:
+    elif kind in ("sequence", "token") and not own_class:
         _head_in_float32(model)
-    return Loaded(model, kind, device, model.config.get_text_config().pad_token_id is not None)
+    pads = settings.pad_token_id is not None and 0 <= settings.pad_token_id < settings.vocab_size
+    return Loaded(model, kind, device, pads, own_class)
 
 
 def _head_in_float32(model: Any) -> None:
@@ -229,15 +253,16 @@ def _keep_one_logit(model: Any, token: int, source: str) -> None:
     new.register_forward_pre_hook(_in_float32)
 
 
-def facts_of(source: str, loaded: Loaded, options: LoadOptions) -> dict[str, Any]:
+def facts_of(loaded: Loaded, options: LoadOptions) -> dict[str, Any]:
     """What a report says of a loaded model."""
     torch, transformers = import_torch(), import_transformers()
     return {
         "engine": "transformers",
         "engine_version": f"{transformers.__version__}, torch {torch.__version__}",
-        "revision": getattr(loaded.model.config, "_commit_hash", None) or options.revision,
+        "revision": options.revision,
         "architecture": type(loaded.model).__name__,
         "dtype": str(loaded.model.dtype).removeprefix("torch."),
+        "head_dtype": "float32" if not loaded.own_class else str(loaded.model.dtype).removeprefix("torch."),
         "device": str(loaded.device),
         "attention": getattr(loaded.model.config, "_attn_implementation", None),
     }
@@ -246,8 +271,8 @@ def facts_of(source: str, loaded: Loaded, options: LoadOptions) -> dict[str, Any
 def folder_stamp(source: str) -> str:
     """What changes when the files of a model's folder do: their names, sizes and times. Empty for a hub id."""
     folder = Path(source)
-    files = sorted(folder.glob("*")) if folder.is_dir() else []
-    stats = [(f.name, s.st_size, s.st_mtime_ns) for f in files if (s := f.stat()) and f.is_file()]
+    files = sorted(f for f in folder.rglob("*") if f.is_file()) if folder.is_dir() else []
+    stats = [(str(f.relative_to(folder)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     return json.dumps(stats)
 
 
@@ -255,6 +280,6 @@ def _why(source: str, error: BaseException) -> str:
     said = first_line(error)
     if "trust_remote_code" in str(error) or "custom code" in str(error):
         said = "it needs code that comes with it: -M trust_remote_code=true runs that, if you trust it"
-    elif "safetensors" in str(error) and "pytorch_model.bin" in str(error):
-        said = "it has no safetensors weights, and pickled ones are not read"
+    elif "use_safetensors" in str(error) or "named model.safetensors" in str(error):
+        said = "it has no safetensors weights, and pickled ones are not read, since that can run any code"
     return f"{source}: cannot be loaded: {said}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, field_validator, model_validator
 
 Aggregate = Literal["last", "mean", "min", "prod"]
 
@@ -27,10 +27,15 @@ class LoadOptions(BaseModel):
     template: str | None = None
     trust_remote_code: bool = False
 
-    @field_validator("revision", "template", mode="before")
+    @field_validator("revision", "template", "ref_revision", mode="before", check_fields=False)
     @classmethod
     def _text(cls, value: Any) -> Any:
         return value if value is None else str(value)  # a commit of digits alone is read as a number
+
+    @field_validator("device", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        return f"cuda:{value}" if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class RewardOptions(LoadOptions):
@@ -42,7 +47,7 @@ class RewardOptions(LoadOptions):
     """
 
     output: str = "logits"
-    head: int | str | None = None
+    head: StrictInt | str | None = None
     aggregate: Aggregate = "last"
     step_token: str | None = None
     new_head: bool = False
@@ -58,6 +63,8 @@ class RewardOptions(LoadOptions):
     def _fits(self) -> RewardOptions:
         if self.aggregate != "last" and self.step_token is None:
             raise ValueError(f"aggregate={self.aggregate} is over steps: it needs step_token=, the token after each")
+        if self.token is not None and (self.head is not None or self.step_token is not None):
+            raise ValueError(f"output={self.output} is one number: head= and step_token= do not go with it")
         return self
 
     @property

@@ -25,8 +25,20 @@ from tail_bench.providers.local.loading import (
 from tail_bench.providers.local.options import RewardOptions
 from tail_bench.providers.local.rewards import rewards
 from tail_bench.providers.options import options_of
-from tail_bench.providers.rendering import Rendered, Renderer, Unrenderable, load_renderer, source_of
+from tail_bench.providers.rendering import (
+    Rendered,
+    Renderer,
+    Unrenderable,
+    commit_of,
+    load_renderer,
+    source_of,
+)
 from tail_bench.providers.reward_model import Reward, RewardModelAPI, ScoreRequest
+
+PAD_IS_END = (
+    "the model's pad token also ends its conversations: transformers reads the reward at the token before, other"
+    " engines at the last"
+)
 
 
 class TransformersRewardModel(RewardModelAPI):
@@ -49,6 +61,8 @@ class TransformersRewardModel(RewardModelAPI):
         except InputError as error:
             raise prerequisite_error(error) from error
         self.loaded: Loaded | None = None
+        self._facts: dict[str, Any] = {}
+        self._warnings: list[str] = []
         self.batcher = Batcher(self._forward, self.options.batch_size, self._load)
 
     def check(self) -> None:
@@ -58,13 +72,18 @@ class TransformersRewardModel(RewardModelAPI):
         check_weights(self.source)
 
     @cached_property
-    def model_config(self) -> Any:
-        """The model's configuration."""
-        return load_config(self.source, self.options)
+    def pinned(self) -> RewardOptions:
+        """The options with the commit that the revision is now, so that a run loads one version of the model."""
+        return self.options.model_copy(update={"revision": commit_of(self.source, self.options.revision)})
 
     @cached_property
-    def head(self) -> int:
-        """Which of the model's outputs is the reward."""
+    def model_config(self) -> Any:
+        """The model's configuration."""
+        return load_config(self.source, self.pinned)
+
+    @cached_property
+    def head(self) -> int | None:
+        """Which of the model's outputs is the reward, None where there is one."""
         kind = kind_of(self.source, self.model_config, self.options)
         return head_of(self.source, self.model_config, kind, self.options)
 
@@ -73,7 +92,7 @@ class TransformersRewardModel(RewardModelAPI):
         """What makes tokens of conversations."""
         return load_renderer(
             self.source,
-            revision=self.options.revision,
+            revision=self.pinned.revision,
             template=self.options.template,
             max_length=self.options.max_length,
             trust_remote_code=self.options.trust_remote_code,
@@ -83,10 +102,24 @@ class TransformersRewardModel(RewardModelAPI):
     def _load(self) -> None:
         self.check()
         kind = kind_of(self.source, self.model_config, self.options)
-        self.loaded = load(self.source, self.model_config, kind, self.options)
+        self.loaded = load(self.source, self.model_config, kind, self.pinned)
+        if self.loaded.own_class and not self.loaded.pads:
+            self.batcher.batch_size = 1
+        self._facts = facts_of(self.loaded, self.pinned) | {
+            "template_hash": self.renderer.template_hash,
+            "max_length": self.renderer.max_length,
+            "activation": "softmax over the labels of a step" if self.renderer.step_id is not None else "none",
+            "output": self.options.output,
+            "head": self.options.head,
+        }
+        self._warnings = list(self.renderer.cautions)
 
     def _forward(self, batch: Sequence[Rendered]) -> list[float]:
         assert self.loaded is not None
+        if self.loaded.kind == "sequence" and self.loaded.pads and batch[0].pair is None:
+            pad = self.model_config.get_text_config().pad_token_id
+            if any(item.ids[-1] == pad for item in batch) and PAD_IS_END not in self._warnings:
+                self._warnings.append(PAD_IS_END)
         return rewards(batch, self.loaded, self.options, self.head, self.renderer.step_id)
 
     async def score(self, request: ScoreRequest) -> list[Reward]:
@@ -96,29 +129,16 @@ class TransformersRewardModel(RewardModelAPI):
             raise prerequisite_error(error) from error
 
     def fingerprint(self) -> str:
-        said = f"{self.options!r} {folder_stamp(self.source)} {self.renderer.template_hash}"
+        said = f"{self.pinned!r} {folder_stamp(self.source)} {self.renderer.fingerprint}"
         return hashlib.sha256(said.encode()).hexdigest()
 
     def facts(self) -> dict[str, Any]:
-        if self.loaded is None:
-            return {}
-        found = facts_of(self.source, self.loaded, self.options) | {
-            "template_hash": self.renderer.template_hash,
-            "max_length": self.renderer.max_length,
-            "activation": "none",
-            "output": self.options.output,
-            "head": self.head,
-        }
-        warnings = []
-        text_config = self.model_config.get_text_config()
-        if self.loaded.kind == "sequence" and self.loaded.pads and not self.renderer.pair:
-            end = {self.renderer.tokenizer.eos_token_id, text_config.eos_token_id}
-            if text_config.pad_token_id in end:
-                warnings.append(
-                    "the model's pad token is also its end token: transformers reads the reward before the end token,"
-                    " other engines at it"
-                )
-        return {**found, "warnings": warnings} if warnings else found
+        return {**self._facts, **({"warnings": list(self._warnings)} if self._warnings else {})}
+
+    async def aclose(self) -> None:
+        """Give back the model's memory; the next ladder, if there is one, loads it anew."""
+        self.loaded = None
+        self.batcher.reset()
 
 
 async def render_and_score(

@@ -379,6 +379,7 @@ class ServedRewardModel(RewardModelAPI):
         first = known[0]
         activation = {"confirmed": "off", "by design": "none by design"}.get(first.raw, "not confirmed")
         warnings = [w for certificate in known for w in certificate.warnings]
+        warnings += self.renderer.cautions if self.renderer else ()
         if self._no_tokenizer:
             warnings.append(f"no tokenizer: {self._no_tokenizer}")
         if first.server.api == "openrlhf" and self.options.max_length is None:

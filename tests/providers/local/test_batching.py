@@ -1,7 +1,10 @@
 """Batches: each distinct conversation once, like lengths together, one failure nulls one, and nobody waits for ever."""
 
 import asyncio
+import gc
+import threading
 import time
+import weakref
 
 import anyio
 import pytest
@@ -128,3 +131,65 @@ def test_who_gives_up_does_not_hold_up_others():
 def test_a_second_run_of_the_event_loop():
     own = batcher(Model())
     assert [asyncio.run(own.score([item(n)]))[0].value for n in (1, 2)] == [1.0, 2.0]
+
+
+def test_a_pass_that_failed_is_let_go_before_the_next():
+    """Or it would hold the memory that was too little."""
+    alive = []
+
+    class Tensor:
+        pass
+
+    def forward(batch):
+        gc.collect()
+        alive.append(sum(w() is not None for w in passes))
+        kept = Tensor()
+        passes.append(weakref.ref(kept))
+        if len(batch) > 1:
+            raise RuntimeError("out of memory")
+        return [1.0 for _ in batch if kept]
+
+    passes = []
+    asyncio.run(batcher(forward, 16).score([item(n) for n in range(16)]))
+    assert set(alive) == {0}
+
+
+def test_code_that_exits_ends_every_call():
+    def forward(batch):
+        raise SystemExit(3)
+
+    with pytest.raises(RuntimeError, match="SystemExit: 3"):
+        asyncio.run(batcher(forward).score([item(1)]))
+
+
+def test_the_thread_ends_and_keeps_nothing_alive():
+    own = batcher(Model())
+    asyncio.run(own.score([item(1)]))
+    gone = weakref.ref(own)
+    del own
+    for _ in range(100):
+        gc.collect()
+        if gone() is None:
+            break
+        time.sleep(0.01)
+    assert gone() is None
+
+
+def test_a_caller_whose_loop_has_stopped_holds_nobody_up():
+    started, go = threading.Event(), threading.Event()
+
+    def forward(batch):
+        started.set()
+        go.wait(10)
+        return [1.0] * len(batch)
+
+    own = batcher(forward)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(own.score([item(1)]))
+    loop.run_until_complete(asyncio.sleep(0.01))
+    started.wait(10)
+    go.set()
+    assert asyncio.run(asyncio.wait_for(own.score([item(2)]), 10))[0].value == 1.0
+    task.cancel()
+    loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+    loop.close()

@@ -11,8 +11,10 @@ import torch
 import transformers
 from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser, GenerateConfig, get_model
 from inspect_ai.model._model import init_active_model
+from safetensors.torch import load_file, save_file
 
 from tail_bench.logs import report_log
+from tail_bench.providers.rendering import commit_of
 from tail_bench.providers.reward_model import ScoreRequest
 from tail_bench.tasks import tail_reward
 from tests.helpers import ladder, run, write_jsonl
@@ -106,7 +108,7 @@ def test_a_pad_token_that_is_the_end_token_is_said(made, tmp_path):
     model = api(folder)
     expected = [float(own) for own in plain(folder, rendered(folder))]
     assert values(asyncio.run(model.score(request()))) == pytest.approx(expected, abs=1e-5)
-    assert "before the end token" in model.facts()["warnings"][0]
+    assert "at the token before" in model.facts()["warnings"][0]
 
 
 def test_bfloat16_keeps_a_head_in_float32(tmp_path):
@@ -195,8 +197,6 @@ def with_code(tmp_path):
     weights = transformers.AutoModel.from_pretrained(folder).state_dict()
     renamed = {f"model.{name}": value for name, value in weights.items()}
     head = {"head.weight": torch.linspace(-1, 1, 32)[None], "head.bias": torch.zeros(1)}
-    from safetensors.torch import save_file
-
     save_file(renamed | head, tmp_path / "model.safetensors", metadata={"format": "pt"})
     models.edit_config(
         folder,
@@ -279,9 +279,143 @@ def test_a_template_of_ones_own(made, tmp_path):
     assert model.renderer.template_hash != api(made("llama")).renderer.template_hash
 
 
-def nan(folder):
-    from safetensors.torch import load_file, save_file
+def own_code(folder, code, name, auto, *, weights=None, **config):
+    """Give a model a class of its own, whose code comes with it."""
+    (Path(folder) / "own.py").write_text(code)
+    models.edit_config(folder, architectures=[name], auto_map={auto: f"own.{name}"}, **config)
+    if weights is not None:
+        save_file(weights, Path(folder) / "model.safetensors", metadata={"format": "pt"})
 
+
+PROCESS = """
+from transformers import Qwen2ForTokenClassification
+
+class OwnProcess(Qwen2ForTokenClassification):
+    pass
+"""
+
+
+def test_a_process_reward_model_with_code_of_its_own(made, tmp_path, monkeypatch):
+    """As Qwen2.5-Math-PRM comes: of the two labels at a step the second is right."""
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    folder = models.process(tmp_path)
+    expected = values(score(made("process"), request(STEPS), step_token="<extra_0>", aggregate="min"))
+    own_code(folder, PROCESS, "OwnProcess", "AutoModel")
+    steps = {"step_token": "<extra_0>", "aggregate": "min", "trust_remote_code": True}
+    model = api(folder, **steps)
+    assert values(asyncio.run(model.score(request(STEPS)))) == pytest.approx(expected, abs=1e-5)
+    assert "softmax" in model.facts()["activation"]
+    with pytest.raises(Exception, match="2 numbers a response"):
+        score(folder, trust_remote_code=True)
+
+
+ARMO = """
+import torch
+from transformers import LlamaModel, LlamaPreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutputWithPast
+
+class Armo(LlamaPreTrainedModel):
+    def __init__(self, config):
+        super().__init__(config)
+        self.model = LlamaModel(config)
+        self.regression_layer = torch.nn.Linear(config.hidden_size, 19, bias=False)
+        self.transform = torch.nn.Parameter(torch.eye(19), requires_grad=False)
+        self.post_init()
+
+    def forward(self, input_ids, attention_mask=None, **more):
+        hidden = self.model(input_ids, attention_mask=attention_mask).last_hidden_state
+        if self.config.pad_token_id is None:
+            assert len(input_ids) == 1, "Cannot handle batch sizes > 1 if no padding token is defined."
+            last = torch.tensor([-1])
+        else:
+            last = torch.eq(input_ids, self.config.pad_token_id).int().argmax(-1) - 1
+        rewards = self.regression_layer(hidden[torch.arange(len(hidden)), last])
+        output = SequenceClassifierOutputWithPast(logits=rewards)
+        output["score"] = (rewards @ self.transform).mean(-1)
+        return output
+"""
+
+
+@pytest.mark.parametrize("pad", ["<pad>", None])
+def test_several_objectives_and_a_score_in_bfloat16(tmp_path, monkeypatch, pad):
+    """As ArmoRM comes: 19 labels, parameters beside its modules, and a pooling of its own."""
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    folder = models.llama(tmp_path, pad=pad)
+    body = transformers.AutoModel.from_pretrained(folder).state_dict()
+    weights = {f"model.{name}": value for name, value in body.items()}
+    weights["regression_layer.weight"] = torch.linspace(-1, 1, 19 * 32).sin().reshape(19, 32)
+    weights["transform"] = torch.eye(19)
+    weights = {name: value.bfloat16().contiguous() for name, value in weights.items()}
+    labels = {str(i): f"objective {i}" for i in range(19)}
+    own_code(
+        folder, ARMO, "Armo", "AutoModelForSequenceClassification", weights=weights, dtype="bfloat16", id2label=labels
+    )
+    model = api(folder, trust_remote_code=True, output="score")
+    found = values(asyncio.run(model.score(request())))
+    assert model.facts()["head_dtype"] == "bfloat16"
+    plainly = transformers.AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True).eval()
+    with torch.no_grad():
+        expected = [float(plainly(**own)["score"]) for own in rendered(folder)]
+    assert found == pytest.approx(expected, abs=0.02)
+    with pytest.raises(Exception, match="19 numbers"):
+        score(folder, trust_remote_code=True)
+
+
+def test_end_tokens_may_be_several(tmp_path):
+    folder = models.llama(tmp_path)
+    models.edit_config(folder, eos_token_id=[7, 2])
+    model = api(folder)
+    values(asyncio.run(model.score(request())))
+    assert "warnings" not in model.facts()
+
+
+def test_a_model_that_does_not_fit_is_refused(made, monkeypatch):
+    load = transformers.AutoModelForCausalLM.from_pretrained
+
+    def offloaded(*args, **kwargs):
+        model, info = load(*args, **kwargs)
+        model.lm_head.to("meta")
+        return model, info
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", offloaded)
+    with pytest.raises(Exception, match="does not fit on the GPUs"):
+        score(made("causal"), output="token_logit:7")
+
+
+def test_a_prompt_that_leaves_no_room_is_unscored_not_tied(made):
+    found = score(made("llama"), request(prompt="more " * 100, truncate=True), max_length=60)
+    assert {r.reason for r in found} == {"nothing of the response is left within 60 tokens"}
+
+
+def test_the_commit_of_a_revision_is_found_and_said(monkeypatch):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    found = f"/hub/snapshots/{commit}/config.json"
+    monkeypatch.setattr("transformers.utils.hub.cached_file", lambda *a, **k: found)
+    assert commit_of("org/name", "main") == commit
+    model = api("org/name", revision="main")
+    assert model.pinned.revision == commit
+    monkeypatch.setattr(
+        "transformers.utils.hub.cached_file", lambda *a, **k: f"/hub/snapshots/{commit[::-1]}/config.json"
+    )
+    assert api("org/name", revision="main").pinned.revision != commit
+
+
+def test_a_second_run_after_the_memory_was_given_back(made):
+    model = api(made("llama"))
+    first = values(asyncio.run(model.score(request())))
+    asyncio.run(model.aclose())
+    assert model.loaded is None
+    assert model.facts()["engine"] == "transformers"
+    assert values(asyncio.run(model.score(request()))) == first
+
+
+def test_steps_cannot_be_forged(made):
+    forged, own = score(made("process"), request(["One.<extra_0>", "One."]), step_token="<extra_0>")
+    assert "contains <extra_0> itself" in forged.reason
+    assert own.value is not None
+
+
+def nan(folder):
     weights = load_file(f"{folder}/model.safetensors")
     weights["score.weight"] = weights["score.weight"] * float("nan")
     save_file(weights, f"{folder}/model.safetensors", metadata={"format": "pt"})
@@ -357,6 +491,19 @@ class TestBadInput:
         self.refused(folder, "score.weight.*new_head=true")
         assert len(set(values(score(folder, new_head=True)))) > 1
 
+    def test_a_class_that_transformers_does_not_have(self, tmp_path):
+        folder = models.llama(tmp_path)
+        models.edit_config(folder, architectures=["LlamaQuantileForSequenceClassification"])
+        self.refused(folder, "LlamaQuantileForSequenceClassification.*rm-python")
+
+    def test_code_that_needs_what_is_not_there(self, tmp_path):
+        folder = models.llama(tmp_path)
+        own_code(folder, "import no_such_package_at_all", "Own", "AutoModelForSequenceClassification")
+        self.refused(folder, "no_such_package_at_all", trust_remote_code=True)
+
+    def test_a_template_that_is_no_template(self, tmp_path):
+        self.refused(models.llama(tmp_path, template="{% for m in messages %}"), "template cannot be read")
+
     def test_an_unknown_architecture(self, tmp_path):
         folder = models.llama(tmp_path)
         models.edit_config(folder, architectures=["OwnReward"])
@@ -379,6 +526,9 @@ class TestBadInput:
             ({"aggregate": "min"}, "step_token="),
             ({"dtype": "int8"}, "float32"),
             ({"batch_size": 0}, "batch_size"),
+            ({"head": True}, "head"),
+            ({"output": "token_logit:1", "head": 1}, "head= and step_token= do not go with it"),
+            ({"device": 3}, "device=cuda:3"),
             ({"bathc_size": 4}, "bathc_size: there is device, dtype"),
             ({"device": "cuda:7"}, "device=cuda:7"),
             ({"device": "tpu"}, "device=tpu"),

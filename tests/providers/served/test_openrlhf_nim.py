@@ -44,7 +44,7 @@ def test_openrlhf_cuts_at_2048_unless_told(start, asking, tmp_path, tokenizer):
     rm = asking(server, tokenizer=str(tmp_path))
     own, cut = rm.score("Paris.", long)
     assert own.value == rm.true("Paris.")[0]
-    assert "of at most 2,048" in cut.reason
+    assert "more than 2,048" in cut.reason
     rm = asking(server, tokenizer=str(tmp_path), max_length=5000)
     assert rm.values("Paris.", long) == rm.true("Paris.", long)
     assert len(rm.warnings) == 1

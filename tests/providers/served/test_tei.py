@@ -69,7 +69,7 @@ def test_what_is_too_long_is_never_cut_there(start, asking, tokenizer):
     rm = asking(server)
     own, long = rm.score("Paris.", "more answer question " * 100)
     assert own.value == rm.true("Paris.")[0]
-    assert "of at most 200" in long.reason
+    assert "more than 200" in long.reason
 
 
 def test_an_ignored_raw_scores_is_refused(start, asking, tokenizer):

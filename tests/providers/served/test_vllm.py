@@ -191,7 +191,7 @@ def test_too_long_for_the_model_is_unscored_or_cut_here(start, asking, tokenizer
         own, cut = rm.score("Paris.", long)
         assert own.value == rm.true("Paris.")[0]
         assert (cut.value, cut.truncated) == (None, False)
-        assert "of at most 200" in cut.reason
+        assert "more than 200" in cut.reason
         own, cut = rm.score("Paris.", long, truncate=True)
         assert cut.value is not None
         assert (own.truncated, cut.truncated) == (False, True)
