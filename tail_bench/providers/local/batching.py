@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -87,6 +88,11 @@ class Batcher:
         found = {item: (await self.score([item]))[0] for item in dict.fromkeys(items)}
         return [found[item] for item in items]
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits."""
+        return not self._running
+
     def reset(self) -> None:
         """Prepare again before the next batch."""
         self._prepared, self._failure = False, None
@@ -146,7 +152,7 @@ class Batcher:
             if len(batch) == 1:
                 return [Reward(None, f"the model failed on it: {first_line(error)}")]
         # Out of the except block: the exception holds the tensors of the pass that failed.
-        _free_memory()
+        free_memory()
         half = len(batch) // 2
         return [*self._scored(batch[:half]), *self._scored(batch[half:])]
 
@@ -156,7 +162,9 @@ def _padding(batch: Sequence[Rendered]) -> int:
     return len(batch) * len(batch[-1].ids) - sum(len(item.ids) for item in batch)
 
 
-def _free_memory() -> None:
+def free_memory() -> None:
+    """Give what torch keeps of freed memory back to the GPU, if torch is in use."""
+    gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

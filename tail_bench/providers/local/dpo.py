@@ -109,9 +109,9 @@ class DPORewardModel(RewardModelAPI):
 
     def _load(self) -> None:
         self.check()
-        self.policy = load(self.source, load_config(self.source, self.pinned), "causal", self.pinned)
+        self.policy = load(self, self.source, load_config(self.source, self.pinned), "causal", self.pinned)
         ref_config = load_config(self.ref_source, self.ref_options)
-        self.reference = load(self.ref_source, ref_config, "causal", self.ref_options)
+        self.reference = load(self, self.ref_source, ref_config, "causal", self.ref_options)
         self._facts = facts_of(self.policy, self.pinned) | {
             "template_hash": self.renderer.template_hash,
             "max_length": self.renderer.max_length,
@@ -144,10 +144,15 @@ class DPORewardModel(RewardModelAPI):
     def facts(self) -> dict[str, Any]:
         return self._facts
 
-    async def aclose(self) -> None:
-        """Give back the models' memory; the next ladder, if there is one, loads them anew."""
+    def idle(self) -> bool:
+        return self.batcher.idle
+
+    def release(self) -> None:
         self.policy = self.reference = None
         self.batcher.reset()
+
+    async def aclose(self) -> None:
+        self.release()
 
 
 def log_likelihoods(batch: Sequence[Rendered], loaded: Loaded) -> list[float]:

@@ -7,9 +7,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+from weakref import WeakSet
 
 from tail_bench.errors import InputError
+from tail_bench.providers.local.batching import free_memory
 from tail_bench.providers.local.options import LoadOptions, RewardOptions
 from tail_bench.providers.rendering import first_line, import_transformers
 
@@ -167,8 +169,49 @@ def device_of(asked: str | None) -> Any:
     return device
 
 
-def load(source: str, config: Any, kind: Kind, options: LoadOptions) -> Loaded:
-    """The model with its weights, its head in float32; InputError where some of them would be made at random."""
+class NoRoomError(InputError):
+    """There is too little memory for a model."""
+
+
+class Holder(Protocol):
+    """What holds a model in memory: a provider."""
+
+    def idle(self) -> bool:
+        """Whether nobody waits for its rewards."""
+        ...
+
+    def release(self) -> None:
+        """Give back the model's memory; where it is asked again, it loads the model anew."""
+        ...
+
+
+_holders: WeakSet[Any] = WeakSet()
+
+
+def load(holder: Holder, source: str, config: Any, kind: Kind, options: LoadOptions) -> Loaded:
+    """The model with its weights, its head in float32; InputError where some of them would be made at random.
+
+    Where there is too little memory, models of earlier runs that are not at work are let go: Inspect keeps every model
+    of a process, also those whose tasks are done.
+    """
+    loaded = None
+    try:
+        loaded = _load(source, config, kind, options)
+    except NoRoomError:
+        idle = [other for other in list(_holders) if other is not holder and other.idle()]
+        if not idle:
+            raise
+        for other in idle:
+            other.release()
+            _holders.discard(other)
+    if loaded is None:  # out of the except block: the exception holds what was loaded so far
+        free_memory()
+        loaded = _load(source, config, kind, options)
+    _holders.add(holder)
+    return loaded
+
+
+def _load(source: str, config: Any, kind: Kind, options: LoadOptions) -> Loaded:
     torch, transformers = import_torch(), import_transformers()
     check_weights(source)
     device = device_of(options.device)
@@ -201,7 +244,7 @@ def load(source: str, config: Any, kind: Kind, options: LoadOptions) -> Loaded:
         )
     model.eval()
     if any(p.is_meta for p in model.parameters()):
-        raise InputError(
+        raise NoRoomError(
             f"{source}: does not fit on the GPUs, so that some of it would be left on the disk: take a smaller dtype or"
             " more GPUs, or let a server have it (rm-server/)"
         )
@@ -210,6 +253,8 @@ def load(source: str, config: Any, kind: Kind, options: LoadOptions) -> Loaded:
             device = model.get_input_embeddings().weight.device
         elif getattr(model, "quantization_method", None) is None:  # a quantised model is where it is
             model.to(device)
+    except torch.OutOfMemoryError as error:
+        raise NoRoomError(f"{source}: too large for {device}: {first_line(error)}") from error
     except RuntimeError as error:
         raise InputError(f"{source}: cannot be put on {device}: {first_line(error)}") from error
     settings = model.config.get_text_config()

@@ -102,7 +102,7 @@ class TransformersRewardModel(RewardModelAPI):
     def _load(self) -> None:
         self.check()
         kind = kind_of(self.source, self.model_config, self.options)
-        self.loaded = load(self.source, self.model_config, kind, self.pinned)
+        self.loaded = load(self, self.source, self.model_config, kind, self.pinned)
         if self.loaded.own_class and not self.loaded.pads:
             self.batcher.batch_size = 1
         self._facts = facts_of(self.loaded, self.pinned) | {
@@ -135,10 +135,15 @@ class TransformersRewardModel(RewardModelAPI):
     def facts(self) -> dict[str, Any]:
         return {**self._facts, **({"warnings": list(self._warnings)} if self._warnings else {})}
 
-    async def aclose(self) -> None:
-        """Give back the model's memory; the next ladder, if there is one, loads it anew."""
+    def idle(self) -> bool:
+        return self.batcher.idle
+
+    def release(self) -> None:
         self.loaded = None
         self.batcher.reset()
+
+    async def aclose(self) -> None:
+        self.release()
 
 
 async def render_and_score(

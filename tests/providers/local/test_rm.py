@@ -14,6 +14,7 @@ from inspect_ai.model._model import init_active_model
 from safetensors.torch import load_file, save_file
 
 from tail_bench.logs import report_log
+from tail_bench.providers.local import loading
 from tail_bench.providers.rendering import commit_of
 from tail_bench.providers.reward_model import ScoreRequest
 from tail_bench.tasks import tail_reward
@@ -407,6 +408,25 @@ def test_a_second_run_after_the_memory_was_given_back(made):
     assert model.loaded is None
     assert model.facts()["engine"] == "transformers"
     assert values(asyncio.run(model.score(request()))) == first
+
+
+def test_a_model_whose_run_is_over_makes_room_for_the_next(made, monkeypatch):
+    first, second = api(made("llama")), api(made("qwen"))
+    values(asyncio.run(first.score(request())))
+    load, refused = loading._load, []
+
+    def too_little(source, *more):
+        if first.loaded is not None:
+            refused.append(source)
+            raise loading.NoRoomError("too large")
+        return load(source, *more)
+
+    monkeypatch.setattr(loading, "_load", too_little)
+    values(asyncio.run(second.score(request())))
+    assert refused == [made("qwen")]
+    assert first.loaded is None
+    monkeypatch.setattr(loading, "_load", load)
+    values(asyncio.run(first.score(request())))
 
 
 def test_steps_cannot_be_forged(made):
