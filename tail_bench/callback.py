@@ -181,7 +181,7 @@ class TailCallback(transformers.TrainerCallback):
         if not items:
             raise InputError(listed("no response can be scored:", list(dict.fromkeys(reasons))))
         if reasons:
-            logger.warning(f"{len(reasons):,} of {len(found):,} responses are unscored, the first: {reasons[0]}")
+            logger.warning(f"TailCallback: {len(reasons):,} of {len(found):,} responses stay unscored: {reasons[0]}")
         return min(items, key=lambda item: len(item.ids))
 
     def _point(self, args: Any, state: Any, control: Any, model: Any) -> None:

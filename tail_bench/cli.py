@@ -147,7 +147,7 @@ def score(
 
 @main.command()
 @click.argument("task")
-@click.option("--model", required=True, help="The judge or verifier, as inspect eval takes it.")
+@click.option("--model", default="", help="The judge or verifier, as inspect eval takes it.  [required]")
 @click.option("-T", "task_args", multiple=True, metavar="NAME=VALUE", help="The task's settings, as for inspect eval.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first ladders.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -163,6 +163,8 @@ def plan(task: str, model: str, task_args: tuple[str, ...], limit: int | None, a
         from tail_bench.plan import plan as make_plan
 
         name = task.removeprefix("tail_bench/").removeprefix("tasks/").removesuffix(".py")
+        if not model and name != "tail_reward":  # which needs none to be told that there is nothing to plan
+            raise click.UsageError("Missing option '--model'.")
         found = make_plan(name, model, given, limit)
         if as_json:
             click.echo(found.model_dump_json(indent=2))
@@ -195,7 +197,8 @@ def _say_scored(done: Scored, dataset: str, split: str | None) -> None:
     command = ["tail-bench", "report", "--scores", str(done.path), "--dataset", dataset]
     command += ["--split", split] if split else []
     click.echo(
-        f"{verb} {done.path}: {done.responses:,} responses of {done.ladders:,} ladders, {done.unscored:,} unscored"
+        f"{verb} {done.path}: {done.responses:,} responses of {done.ladders:,} ladder{'s' * (done.ladders != 1)},"
+        f" {done.unscored:,} unscored"
         f"{resumed}.\nNext: {join(command)}"
     )
     if done.unscored == done.responses:
@@ -233,19 +236,14 @@ def _score_report(
     scores: str, dataset: str | None, split: str | None, gold: str | None, tail: str | None, min_margin: float
 ) -> Report:
     from tail_bench.judgments import read_scores
-    from tail_bench.ladders.load import Dataset, fingerprint, load_dataset
+    from tail_bench.ladders.load import load_dataset
     from tail_bench.reporting import report_gold, report_scores
 
     file = read_scores(scores)
     if gold is not None:
         return report_gold(file, read_scores(gold), tail, min_margin)
     assert dataset is not None
-    data = load_dataset(dataset, split)
-    limit = file.header.get("limit")
-    if isinstance(limit, int) and 0 < limit < len(data.ladders):  # it scored the first ladders only: they are the data
-        first = data.ladders[:limit]
-        data = Dataset(f"{data.name}, first {limit:,}", data.version, first, fingerprint(first))
-    return report_scores(file, data, tail, min_margin)
+    return report_scores(file, load_dataset(dataset, split), tail, min_margin)
 
 
 def _print(reports: list[Report], as_json: bool, several: bool) -> None:

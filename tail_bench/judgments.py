@@ -146,6 +146,8 @@ class ScoreFile:
 def read_scores(path: str | Path) -> ScoreFile:
     """Read a score file or gold file; InputError names file, record and field of what is malformed."""
     path = Path(path).expanduser()
+    if path.suffix == ".partial":
+        raise InputError(f"{path}: is the journal of a score file that is not done: give its tail-bench score again")
     problems: list[str] = []
     header: dict[str, Any] = _parquet_header(path) if path.suffix == ".parquet" and path.is_file() else {}
     flat: dict[str, dict[str, float | None]] = {}

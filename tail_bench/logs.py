@@ -52,6 +52,9 @@ def report_log(path: str, tail: str | None = None, min_margin: float | None = No
         # All that a report needs is in the scores: a judge's log holds every call beside them.
         log = read_eval_log(path, exclude_fields={"events", "messages", "store", "attachments"})
     except Exception as error:  # a stranger's file: zip, JSON and pydantic errors, whatever it provokes
+        if path.endswith((".jsonl", ".parquet")):
+            said = "a score file is reported with --scores FILE --dataset D"
+            raise InputError(f"{path}: is no Inspect log; {said}") from error
         raise InputError(f"{path}: cannot be read as an Inspect log: {error}") from error
     records = _records(log, path)
     first = records[0]

@@ -8,10 +8,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from tail_bench.errors import InputError
 from tail_bench.graders.presets import Preset
 from tail_bench.graders.questions import Question, messages_of, require_chat
 from tail_bench.prices import elsewhere, litellm_folder, price_of
 from tail_bench.tasks import asking_of
+
+REWARDS = ("rm", "rm-dpo", "rm-server", "rm-python")
+"""Providers whose models give rewards only."""
 
 COUNTED = 300
 """How many questions are tokenised; the others' tokens follow from their characters."""
@@ -53,6 +57,8 @@ def plan(task: str, model: str, given: Mapping[str, Any], limit: int | None = No
     limit: only the first ladders, as Inspect's --limit.
     """
     asking = asking_of(task, given)
+    if model.partition("/")[0] in REWARDS:
+        raise InputError(f"{model} gives rewards and writes no text: it is for tail_reward, which has nothing to plan")
     require_chat(model, task)
     ladders = asking.data.ladders[:limit]
     listed = None if elsewhere(model) else price_of(model)

@@ -23,6 +23,9 @@ REGIONS_IN_WORDS = "tail: both responses are in the tail; cross: one of them; bo
 CRITERIA = 5
 """How many of a rubric's criteria are shown."""
 
+FEW = 5
+"""Ladders below which nothing is said of a figure in words: an interval from so few is none to rely on."""
+
 SOME = 0.1
 """Share of the tail pairs from which ties or unscored pairs are put into words."""
 
@@ -145,6 +148,8 @@ def in_words(report: Report) -> Text:
         said = "In the tail this grader ties every pair it scores: a policy trained on it sees no difference there."
     elif low is None or high is None:
         said = f"In the tail {share}, without an interval ({tail.accuracy.reason})."
+    elif tail.accuracy.n_ladders < FEW:
+        said = f"In the tail {share}, on {tail.accuracy.n_ladders} ladders: too few to say more."
     elif low > 0.5:
         said = f"In the tail this grader tells better from worse: {share}, and the interval excludes chance."
     elif high >= 0.5:
@@ -164,7 +169,7 @@ def in_words(report: Report) -> Text:
 
 def _gap(report: Report) -> list[str]:
     gap = report.tail_gap
-    if gap.value is None or gap.ci_low is None or gap.ci_high is None:
+    if gap.value is None or gap.ci_low is None or gap.ci_high is None or gap.n_ladders < FEW:
         return []
     if gap.against == "body":
         name, other = "Tail gap (body - tail)", "below it"
@@ -242,9 +247,12 @@ def _conduct(report: Report) -> list[RenderableType]:
 
 HOW = {
     "engine": "{}",
-    "api": "{}",
     "dtype": "in {}",
     "device": "on {}",
+    "output": "output {}",
+    "head": "head {}",
+    "norm": "norm {}",
+    "reference": "reference {}",
     "template_hash": "template {}",
     "max_length": "at most {} tokens",
     "activation": "activation {}",
@@ -253,8 +261,8 @@ HOW = {
 """Facts of how scores were computed that are shown, and in which words."""
 
 
-NOTHING_SAID = ("none", "none by design")
-"""What there is to say of an activation where there is none."""
+NOTHING_SAID = (None, "none", "none by design", "logits")
+"""Values that go without saying."""
 
 
 def _scoring(report: Report) -> list[str]:
@@ -264,7 +272,7 @@ def _scoring(report: Report) -> list[str]:
         return []
     lines = []
     if about.get("engine"):
-        known = {name: about[name] for name in HOW if about.get(name) and about[name] not in NOTHING_SAID}
+        known = {name: about[name] for name in HOW if about.get(name) not in NOTHING_SAID}
         said = [HOW[name].format(_line(str(value))[:200]) for name, value in known.items()]
         cut = f"{scoring.truncated:,} response{'s' * (scoring.truncated != 1)}"
         lines.append(f"Scored by {', '.join(said)}; {cut} cut to fit.")

@@ -184,10 +184,13 @@ def report(
 def report_scores(
     file: ScoreFile, dataset: Dataset, tail: str | TailSpec | None = None, min_margin: float = 0.0
 ) -> Report:
-    """The report of a score file on a data set."""
+    """The report of a score file on a data set; of its first ladders where the header says `limit`, as of a run."""
     truths = truths_of(dataset.ladders)
-    judgments = matched(truths, file.judgments, f"{file.path} does not fit data set {dataset.name}:")
-    return _of_all(_named(dataset), truths, judgments, tail, min_margin, _grader(file))
+    limit = file.header.get("limit")
+    own = truths[:limit] if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0 else truths
+    judgments = matched(own, file.judgments, f"{file.path} does not fit data set {dataset.name}:")
+    about = {**_named(dataset), **_counts(truths)}
+    return _of_all(about, own, judgments, tail, min_margin, _grader(file))
 
 
 def report_gold(
@@ -228,6 +231,10 @@ def _grader(file: ScoreFile) -> dict[str, Any]:
     return {**file.header, "name": str(file.header.get("model") or file.path.stem), "kind": "scores"}
 
 
+def _counts(truths: Sequence[Truth]) -> dict[str, int]:
+    return {"n_ladders": len(truths), "n_responses": sum(len(t.responses) for t in truths)}
+
+
 def _named(dataset: Dataset) -> dict[str, Any]:
     return {"name": dataset.name, "version": dataset.version, "fingerprint": dataset.fingerprint}
 
@@ -241,7 +248,7 @@ def _of_all(
     grader: Mapping[str, Any],
     intervals: bool = True,
 ) -> Report:
-    """A report in which every ladder of the data set is judged."""
+    """A report in which every ladder given is judged. `about` may count more: those of the whole data set."""
     from tail_bench import __version__
 
     return build_report(
@@ -250,7 +257,7 @@ def _of_all(
         resolve_tail(truths, tail, min_margin),
         min_margin,
         grader=grader,
-        dataset={**about, "n_ladders": len(truths), "n_responses": sum(len(t.responses) for t in truths)},
+        dataset={**_counts(truths), **about},
         run={
             "versions": {"tail-bench": __version__},
             "completed": len(judgments),

@@ -381,7 +381,7 @@ def test_what_cannot_be_scored_is_unscored_with_the_reason(folder, tmp_path, cap
     ladders = [Ladder.model_validate(record), *LADDERS[2:]]
     callback = tail_bench.TailCallback(ladders, every_steps=3, max_length=300, folder=tmp_path)
     trainer = trained(folder, tmp_path, callback)
-    assert "1 of 67 responses are unscored, the first: longer than the model takes" in caplog.text
+    assert "TailCallback: 1 of 67 responses stay unscored: longer than the model takes" in caplog.text
     scores = callback.judgments[6]["toy-1"]
     assert scores["excellent-0"] is None
     assert scores["same"] == scores["excellent-1"]
@@ -449,7 +449,7 @@ def test_what_stands_in_the_way_is_said_before_the_first_step(folder, tmp_path):
         models.llama(tmp_path / "several", labels=3)
     )
     began("gives 3 numbers .*say which is the reward, head=NUMBER", model=several)
-    began("head=7: there is 0", tail_bench.TailCallback(LADDERS, 5, head=7), model=several)
+    began("head=7: no such output; there is 0", tail_bench.TailCallback(LADDERS, 5, head=7), model=several)
     causal = transformers.AutoModelForCausalLM.from_pretrained(models.causal(tmp_path / "causal"))
     began("LlamaForCausalLM is a language model", model=causal)
     (tmp_path / "file").write_text("")

@@ -217,3 +217,16 @@ def test_min_margin():
     report = tail_bench.report(LADDERS, noisy(8), tail="top_k:3", min_margin=2)
     assert report.regions["tail"].accuracy.n_pairs == 30  # 5 over 3 only
     assert report.dataset.min_margin == 2
+
+
+def test_few_ladders_are_too_few_for_words():
+    from tail_bench.render import in_words
+
+    def said(n):
+        return str(
+            in_words(tail_bench.report(LADDERS[:n], {x.id: scored(lambda x, r: r.gold)[x.id] for x in LADDERS[:n]}))
+        )
+
+    assert "on 4 ladders: too few to say more" in said(4)
+    assert "Tail gap" not in said(4)
+    assert "too few" not in said(5)

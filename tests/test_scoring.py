@@ -230,7 +230,9 @@ def test_limit_and_split(here, out):
     assert list(scores_of(out)) == ["ladder-001", "ladder-003"]
     command = printed.splitlines()[-1].removeprefix("Next: tail-bench ").split()
     report = json.loads(invoke(*command, "--json").stdout)
-    assert (report["dataset"]["name"], report["dataset"]["n_ladders"]) == ("split, first 2", 2)
+    found = report["dataset"]
+    assert (found["name"], found["n_judged"], found["n_ladders"]) == ("split", 2, 6)
+    assert "2 of the data set's 6 ladders were run" in report["warnings"]
     score("--split", "a", "--limit", 99, dataset="split.jsonl", out="all" + out)
     assert (
         json.loads(invoke("report", "--scores", f"all{out}", *command[3:], "--json").stdout)["dataset"]["n_ladders"]

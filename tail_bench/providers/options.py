@@ -21,9 +21,9 @@ def options_of(kind: type[Options], name: str, given: Mapping[str, Any]) -> Opti
         for problem in error.errors():
             where = ".".join(map(str, problem["loc"][:1]))
             if problem["type"] == "extra_forbidden":
-                problems.append(f"-M {where}: there is {', '.join(kind.model_fields)}")
+                problems.append(f"-M {where}: no such option; there is {', '.join(kind.model_fields)}")
             elif problem["type"] == "missing":
-                problems.append(f"-M {where}=: is needed")
+                problems.append(f"-M {where}=... is needed")
             else:
                 said = problem["msg"].removeprefix("Value error, ")
                 problems.append(f"-M {where}: {said}" if where else f"-M {said}")

@@ -320,8 +320,11 @@ def load_renderer(
     """
     tokenizer = load_tokenizer(source, revision, trust_remote_code)
     chosen = template if template in (None, PAIR) else _read_template(str(template))
-    limit = max_length or stated_length(source, tokenizer, revision, trust_remote_code)
-    return Renderer(tokenizer, chosen, limit, step_token, name=source)
+    stated = stated_length(source, tokenizer, revision, trust_remote_code)
+    renderer = Renderer(tokenizer, chosen, max_length or stated, step_token, name=source)
+    if max_length and stated and max_length > stated:
+        renderer.cautions += (f"max_length={max_length} is more than the {stated:,} tokens that the model states",)
+    return renderer
 
 
 def stated_length(source: str, tokenizer: Any, revision: str | None, trust_remote_code: bool) -> int | None:
@@ -361,4 +364,7 @@ def import_transformers() -> Any:
 
 def first_line(error: BaseException) -> str:
     """The first line of what a library says."""
-    return printable((str(error).strip() or type(error).__name__).splitlines()[0])[:300]
+    said = printable((str(error).strip() or type(error).__name__).splitlines()[0])[:300].rstrip(".")
+    if "couldn't connect to" in said:
+        said += " (a folder is named rm/./FOLDER; HF_HUB_OFFLINE=1 spares the tries)"
+    return said

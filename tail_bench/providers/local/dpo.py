@@ -18,6 +18,7 @@ from tail_bench.providers.local.batching import Batcher
 from tail_bench.providers.local.loading import (
     Loaded,
     check_weights,
+    device_of,
     facts_of,
     folder_stamp,
     import_torch,
@@ -30,6 +31,8 @@ from tail_bench.providers.local.rm import render_and_score
 from tail_bench.providers.options import options_of
 from tail_bench.providers.rendering import Rendered, Renderer, commit_of, load_renderer, load_tokenizer, source_of
 from tail_bench.providers.reward_model import Reward, RewardModelAPI, ScoreRequest
+
+ITSELF = "policy and reference are the same model, whose implicit reward is 0 for every response"
 
 
 class DPORewardModel(RewardModelAPI):
@@ -93,7 +96,7 @@ class DPORewardModel(RewardModelAPI):
 
     def check(self) -> None:
         """InputError where a folder, a tokenizer or an option does not fit, before weights are loaded."""
-        import_torch()
+        device_of(self.options.device)
         if self.options.template == "pair":
             raise InputError("rm-dpo: -M template=pair: a policy writes to a chat template")
         if not self.renderer.tokenizer.is_fast:
@@ -112,6 +115,7 @@ class DPORewardModel(RewardModelAPI):
         self.policy = load(self, self.source, load_config(self.source, self.pinned), "causal", self.pinned)
         ref_config = load_config(self.ref_source, self.ref_options)
         self.reference = load(self, self.ref_source, ref_config, "causal", self.ref_options)
+        warnings = [*self.renderer.cautions, *([ITSELF] if self.source == self.ref_source else [])]
         self._facts = facts_of(self.policy, self.pinned) | {
             "template_hash": self.renderer.template_hash,
             "max_length": self.renderer.max_length,
@@ -119,7 +123,7 @@ class DPORewardModel(RewardModelAPI):
             "reference": self.options.ref,
             "reference_revision": self.ref_options.revision,
             "norm": self.options.norm,
-            **({"warnings": list(self.renderer.cautions)} if self.renderer.cautions else {}),
+            **({"warnings": warnings} if warnings else {}),
         }
 
     def _forward(self, batch: Sequence[Rendered]) -> list[float]:

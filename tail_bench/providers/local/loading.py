@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from tail_bench.providers.local.options import LoadOptions, RewardOptions
 from tail_bench.providers.rendering import first_line, import_transformers
 
 logger = logging.getLogger(__name__)
+
+_loading = threading.Lock()
+"""One model is loaded at a time: each in its own memory first, and without progress bars through Inspect's display."""
 
 Kind = Literal["sequence", "token", "causal", "custom"]
 
@@ -131,7 +135,7 @@ def head_of(source: str, config: Any, kind: Kind, options: RewardOptions) -> int
     if isinstance(options.head, int) and options.head >= 0 and (options.head < n or is_own_class(config)):
         return options.head
     there = ", ".join(f"{i} ({label})" for i, label in enumerate(labels))
-    raise InputError(f"{source}: -M head={options.head}: there is {there}")
+    raise InputError(f"{source}: -M head={options.head}: no such output; there is {there}")
 
 
 def is_own_class(config: Any) -> bool:
@@ -165,7 +169,8 @@ def device_of(asked: str | None) -> Any:
         device = torch.device(asked)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"-M device={asked}: {first_line(error)}") from error
+        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise InputError(f"-M device={asked}: {first_line(error)}; there is {', '.join(there)}") from error
     return device
 
 
@@ -194,6 +199,11 @@ def load(holder: Holder, source: str, config: Any, kind: Kind, options: LoadOpti
     Where there is too little memory, models of earlier runs that are not at work are let go: Inspect keeps every model
     of a process, also those whose tasks are done.
     """
+    with _loading:
+        return _load_in_turn(holder, source, config, kind, options)
+
+
+def _load_in_turn(holder: Holder, source: str, config: Any, kind: Kind, options: LoadOptions) -> Loaded:
     loaded = None
     try:
         loaded = _load(source, config, kind, options)

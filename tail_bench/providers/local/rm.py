@@ -14,10 +14,10 @@ from tail_bench.providers.local.batching import Batcher
 from tail_bench.providers.local.loading import (
     Loaded,
     check_weights,
+    device_of,
     facts_of,
     folder_stamp,
     head_of,
-    import_torch,
     kind_of,
     load,
     load_config,
@@ -67,7 +67,7 @@ class TransformersRewardModel(RewardModelAPI):
 
     def check(self) -> None:
         """InputError where folder, configuration, tokenizer or options do not fit, before weights are loaded."""
-        import_torch()
+        device_of(self.options.device)
         _ = self.head, self.renderer
         check_weights(self.source)
 

@@ -290,8 +290,8 @@ class _Check:
                 asked = f"gives the same scores with `{self.plan.switches[0]}` and without"
             raise prerequisite_error(
                 f"{self.who} {asked}, and those of a test ladder all lie in [0, 1]"
-                f" ({', '.join(f'{x:.4g}' for x in known)}): an activation is on, which ties the best responses."
-                f" {self._advice()}"
+                f" ({', '.join(f'{x:.4g}' for x in known)}): it seems that an activation is on, which ties the best"
+                f" responses. {self._advice()}"
             )
         if api == "vllm" and self.server.version is None:
             self.warnings.append("vLLM did not say its version: it was asked as the newest one")
@@ -312,7 +312,10 @@ class _Check:
     def _advice(self) -> str:
         """What to do about scores that are not raw."""
         if self.server.api == "vllm":
-            return "Serve the model with vLLM 0.20 or newer, or score it with rm/."
+            return (
+                "Serve it with vLLM 0.20 or newer and nothing in between that drops fields; or, if these are its own"
+                " rewards, score it with rm/."
+            )
         if self.server.api == "sglang":
             return "Is it a reward model, started with --is-embedding?"
         return "Is -M api= right, and the address that of the server itself?"

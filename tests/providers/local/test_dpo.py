@@ -54,9 +54,11 @@ def test_equal_to_a_plain_loop(pair, batch_size):
     )
 
 
-def test_a_policy_that_is_its_own_reference_ties_everything(pair):
+def test_a_policy_that_is_its_own_reference_ties_everything_and_is_said(pair):
     policy, _ = pair
-    assert set(values(score(policy, ref=policy))) == {0.0}
+    model = get_model(f"rm-dpo/{policy}", memoize=False, ref=policy).api
+    assert set(values(asyncio.run(model.score(request())))) == {0.0}
+    assert "the same model" in model.facts()["warnings"][0]
 
 
 def test_a_response_of_which_nothing_is_left_is_unscored(pair):
@@ -68,7 +70,7 @@ def test_a_response_of_which_nothing_is_left_is_unscored(pair):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({}, "-M ref=: is needed"),
+        ({}, "-M ref=... is needed"),
         ({"ref": "./nowhere"}, "ref=./nowhere: no such folder"),
         ({"norm": "median"}, "norm"),
         ({"template": "pair"}, "template=pair"),

@@ -233,6 +233,12 @@ def test_what_is_too_long_is_unscored_or_cut(made):
     assert cut.value == pytest.approx(float(plain(folder, [inputs])[0]), abs=1e-5)
 
 
+def test_more_than_the_model_states_is_said(made):
+    model = api(made("llama"), max_length=5000)
+    values(asyncio.run(model.score(request())))
+    assert model.facts()["warnings"] == ["max_length=5000 is more than the 4,096 tokens that the model states"]
+
+
 def test_the_models_own_length_is_the_limit(made):
     (own,) = score(made("llama"), request(["ab " * 4000]))
     assert own.value is None
@@ -503,7 +509,7 @@ class TestBadInput:
         self.refused(made("llama", labels=3), "3 numbers.*LABEL_0.*head=")
 
     def test_a_head_that_is_not_there(self, made):
-        self.refused(made("llama", labels=3), "head=3: there is 0", head=3)
+        self.refused(made("llama", labels=3), "head=3: no such output; there is 0", head=3)
 
     def test_a_head_that_would_be_random(self, tmp_path):
         folder = models.causal(tmp_path)
@@ -549,7 +555,7 @@ class TestBadInput:
             ({"head": True}, "head"),
             ({"output": "token_logit:1", "head": 1}, "head= and step_token= do not go with it"),
             ({"device": 3}, "device=cuda:3"),
-            ({"bathc_size": 4}, "bathc_size: there is device, dtype"),
+            ({"bathc_size": 4}, "bathc_size: no such option; there is device, dtype"),
             ({"device": "cuda:7"}, "device=cuda:7"),
             ({"device": "tpu"}, "device=tpu"),
         ],

@@ -108,7 +108,7 @@ def test_what_is_not_given_or_wrong_never_starts(monkeypatch):
     refused("no address such as http://127.0.0.1:8000", base_url="ftp://x")
     refused("no address such as", base_url="http://h:port")
     url = "http://127.0.0.1:9"
-    refused("-M tokeniser: there is api, head, tokenizer, revision", base_url=url, tokeniser="x")
+    refused("-M tokeniser: no such option; there is api, head, tokenizer, revision", base_url=url, tokeniser="x")
     refused("-M api: Input should be 'vllm', 'sglang', 'tei', 'openrlhf' or 'nim'", base_url=url, api="vlm")
     refused("-M max_length: ", base_url=url, max_length=0)
     monkeypatch.setenv("RM_SERVER_BASE_URL", url)
