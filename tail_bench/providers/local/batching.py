@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -164,7 +163,6 @@ def _padding(batch: Sequence[Rendered]) -> int:
 
 def free_memory() -> None:
     """Give what torch keeps of freed memory back to the GPU, if torch is in use."""
-    gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

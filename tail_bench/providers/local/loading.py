@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import threading
@@ -215,6 +216,7 @@ def _load_in_turn(holder: Holder, source: str, config: Any, kind: Kind, options:
             other.release()
             _holders.discard(other)
     if loaded is None:  # out of the except block: the exception holds what was loaded so far
+        gc.collect()  # modules refer to one another
         free_memory()
         loaded = _load(source, config, kind, options)
     _holders.add(holder)
