@@ -18,23 +18,25 @@ from typing import Any
 from tail_bench.bulk.score_file import write_scores
 from tail_bench.errors import InputError, listed
 from tail_bench.graders.messages import candidate, prompt_messages
+from tail_bench.graders.reward import said
 from tail_bench.judgments import Judgment, truths_of
-from tail_bench.ladders.load import Dataset, fingerprint, load_dataset
+from tail_bench.ladders.load import Dataset, as_dataset, load_dataset
 from tail_bench.ladders.schema import Ladder
 from tail_bench.ladders.tail import TailSpec
 from tail_bench.pairing import resolve_tail
+from tail_bench.providers.local.batching import scored_in_halves
 from tail_bench.providers.local.loading import Loaded, head_of, import_torch
 from tail_bench.providers.local.options import RewardOptions
 from tail_bench.providers.local.rewards import rewards
 from tail_bench.providers.rendering import (
-    UNLIMITED,
     Rendered,
     Renderer,
     Unrenderable,
     first_line,
     import_transformers,
+    least_stated,
 )
-from tail_bench.providers.reward_model import Reward, as_reward
+from tail_bench.providers.reward_model import Reward
 from tail_bench.reporting import report
 
 import_torch()  # these two say what to install, where it is missing
@@ -93,7 +95,7 @@ class TailCallback(transformers.TrainerCallback):
         for name, value in (("every_steps", every_steps), ("batch_size", batch_size), ("max_length", max_length)):
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise InputError(f"TailCallback: {name} must be a whole number of at least 1, is {value!r}")
-        self.dataset = _dataset(ladders)
+        self.dataset = load_dataset(ladders) if isinstance(ladders, (str, Path)) else as_dataset(ladders)
         self.every_steps = every_steps
         self.tokenizer = tokenizer
         self.template = template
@@ -169,9 +171,7 @@ class TailCallback(transformers.TrainerCallback):
         tokenizer = getattr(tokenizer, "tokenizer", tokenizer)  # of a processor that reads images too
         if tokenizer is None:
             raise InputError("the trainer has no processing_class: give tokenizer=")
-        stated = (tokenizer.model_max_length, getattr(config.get_text_config(), "max_position_embeddings", None))
-        limit = self.max_length or min((int(n) for n in stated if n and 0 < n < UNLIMITED), default=None)
-        return Renderer(tokenizer, self.template, limit)
+        return Renderer(tokenizer, self.template, self.max_length or least_stated(tokenizer, config))
 
     def _shortest(self) -> Rendered:
         """The shortest conversation; InputError where none can be rendered. What cannot be is told once, here."""
@@ -212,25 +212,18 @@ class TailCallback(transformers.TrainerCallback):
         items = {r for ladder in self._rendered.values() for r in ladder.values() if isinstance(r, Rendered)}
         ordered = sorted(items, key=lambda item: (len(item.ids), item.ids))
         found: dict[Rendered | str, Reward] = {}
+
+        def forward(batch: Sequence[Rendered]) -> list[float]:
+            return rewards(batch, loaded, self._options, self._head, None)
+
         for start in range(0, len(ordered), self.batch_size):
             batch = ordered[start : start + self.batch_size]
-            found.update(zip(batch, self._rewards(batch, loaded), strict=True))
+            found.update(zip(batch, scored_in_halves(forward, batch), strict=True))
         judgments = []
         for ladder, rendered in self._rendered.items():
             own = {r: found[item] if isinstance(item, Rendered) else Reward(None, item) for r, item in rendered.items()}
-            reasons = {r: reward.reason or "no reward" for r, reward in own.items() if reward.value is None}
-            judgments.append(Judgment(ladder, {r: reward.value for r, reward in own.items()}, reasons=reasons))
+            judgments.append(Judgment(ladder, **said(list(own), own)))
         return judgments
-
-    def _rewards(self, batch: Sequence[Rendered], loaded: Loaded) -> list[Reward]:
-        """The rewards of a batch; one that fails (out of memory, say) is halved until one conversation is to blame."""
-        try:
-            return [as_reward(value) for value in rewards(batch, loaded, self._options, self._head, None)]
-        except Exception as error:
-            if len(batch) == 1:
-                return [Reward(None, f"the model failed on it: {first_line(error)}")]
-        half = len(batch) // 2
-        return [*self._rewards(batch[:half], loaded), *self._rewards(batch[half:], loaded)]
 
 
 class _Forward:
@@ -293,14 +286,6 @@ def _float32_forward(module: Any, device: Any) -> Any:
             return module.forward(*map(wide, given), **{name: wide(value) for name, value in named.items()})
 
     return forward
-
-
-def _dataset(ladders: Dataset | Sequence[Ladder] | str | Path) -> Dataset:
-    if isinstance(ladders, Dataset):
-        return ladders
-    if isinstance(ladders, (str, Path)):
-        return load_dataset(ladders)
-    return Dataset("ladders given", None, list(ladders), fingerprint(list(ladders)))
 
 
 def _render(ladder: Ladder, renderer: Renderer) -> dict[str, Rendered | str]:

@@ -22,7 +22,7 @@ from tail_bench.judgments import (
     matched,
     truths_of,
 )
-from tail_bench.ladders.load import Dataset, fingerprint
+from tail_bench.ladders.load import Dataset, as_dataset
 from tail_bench.ladders.schema import Ladder
 from tail_bench.ladders.tail import TailSpec
 from tail_bench.pairing import pairs_of, resolve_tail
@@ -171,11 +171,7 @@ def report(
     Raises:
         InputError: scores that do not fit the ladders, a tail that no ladder has.
     """
-    dataset = (
-        ladders
-        if isinstance(ladders, Dataset)
-        else Dataset("ladders given", None, list(ladders), fingerprint(list(ladders)))
-    )
+    dataset = as_dataset(ladders)
     truths = truths_of(dataset.ladders)
     judgments = matched(truths, as_judgments(scores, truths), "scores do not fit the ladders:")
     return _of_all(_named(dataset), truths, judgments, tail, min_margin, {"name": grader, "kind": "scores"}, intervals)

@@ -37,6 +37,13 @@ def load(source: str | Path, split: str | None = None) -> list[Ladder]:
     return load_dataset(source, split).ladders
 
 
+def as_dataset(ladders: Dataset | Sequence[Ladder]) -> Dataset:
+    """Ladders as they are given in Python, as a data set."""
+    if isinstance(ladders, Dataset):
+        return ladders
+    return Dataset("ladders given", None, list(ladders), fingerprint(list(ladders)))
+
+
 def load_dataset(source: str | Path, split: str | None = None) -> Dataset:
     """Like `load`, with name, version and fingerprint. `split` keeps the ladders of one split."""
     if str(source) == EMBEDDED_NAME:

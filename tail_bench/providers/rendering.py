@@ -92,7 +92,7 @@ class Renderer:
         self.cautions: tuple[str, ...] = ()
         sample = "" if self.pair else self._sample(name)
         self.fingerprint = f"{self.template_hash} {_hash(sample)} {self.max_length} {step_token}"
-        self._begins: tuple[str, str] = ("", "")
+        self._kept: dict[str, tuple[str, str]] = {}
 
     def _sample(self, name: str) -> str:
         """A conversation as the template writes it; what is odd about the template goes into `cautions`."""
@@ -172,14 +172,22 @@ class Renderer:
 
     def _without_response(self, turns: Sequence[dict[str, Any]]) -> str:
         """The conversation with a response like no other: where a text differs from it, its response begins."""
+        return self._once_a_prompt("\ue000", [*turns, {"role": "assistant", "content": "\ue000"}])
+
+    def _waiting_for_response(self, turns: Sequence[dict[str, Any]]) -> str:
+        """The prompt as a policy is given it."""
+        return self._once_a_prompt("", turns, add_generation_prompt=True)
+
+    def _once_a_prompt(self, what: str, turns: Sequence[dict[str, Any]], **arguments: Any) -> str:
+        """`_apply`, whose last text is kept: the responses to a prompt come one after the other."""
         key = json.dumps(turns, default=str)
-        if self._begins[0] != key:
-            self._begins = (key, self._apply([*turns, {"role": "assistant", "content": "\ue000"}]))
-        return self._begins[1]
+        if self._kept.get(what, ("", ""))[0] != key:
+            self._kept[what] = (key, self._apply(turns, **arguments))
+        return self._kept[what][1]
 
     def _start(self, text: str, turns: Sequence[dict[str, Any]], offsets: Sequence[tuple[int, int]]) -> int:
         """The first token that holds some of the response: of what follows a prompt that waits for one."""
-        common = _common(text, self._apply(turns, add_generation_prompt=True))
+        common = _common(text, self._waiting_for_response(turns))
         return next((i for i, (begin, end) in enumerate(offsets) if end > common and end > begin), len(offsets))
 
     def _pair(self, turns: Sequence[dict[str, Any]], own: dict[str, Any], truncate: bool) -> Rendered:
@@ -329,14 +337,20 @@ def load_renderer(
 
 def stated_length(source: str, tokenizer: Any, revision: str | None, trust_remote_code: bool) -> int | None:
     """The most tokens that a model's tokenizer and configuration allow; None where neither says."""
-    stated = [tokenizer.model_max_length]
+    config = None
     try:
         config = import_transformers().AutoConfig.from_pretrained(
             source, revision=revision, trust_remote_code=trust_remote_code
         )
-        stated.append(getattr(config.get_text_config(), "max_position_embeddings", None))
     except Exception:  # a folder with a tokenizer alone
         logger.debug("no configuration of %s", source, exc_info=True)
+    return least_stated(tokenizer, config)
+
+
+def least_stated(tokenizer: Any, config: Any) -> int | None:
+    """The lesser of the lengths that a tokenizer and a configuration (None: there is none) state; None without any."""
+    settings = config.get_text_config() if config is not None else None
+    stated = (tokenizer.model_max_length, getattr(settings, "max_position_embeddings", None))
     known = [int(n) for n in stated if n and 0 < n < UNLIMITED]
     return min(known, default=None)
 

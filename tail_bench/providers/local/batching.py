@@ -135,25 +135,30 @@ class Batcher:
                 self._prepared = True
                 self._prepare()
             if self._failure is None:
-                return self._scored(batch)
+                return scored_in_halves(self._forward, batch)
         except Exception as error:
             self._failure = error
         except BaseException as error:  # a model's own code may exit: nobody must wait for it for ever
             self._failure = RuntimeError(f"{type(error).__name__}: {error}")
         return [Reward(None)] * len(batch)
 
-    def _scored(self, batch: Sequence[Rendered]) -> list[Reward]:
-        try:
-            return [as_reward(value) for value in self._forward(batch)]
-        except InputError:
-            raise
-        except Exception as error:
-            if len(batch) == 1:
-                return [Reward(None, f"the model failed on it: {first_line(error)}")]
-        # Out of the except block: the exception holds the tensors of the pass that failed.
-        free_memory()
-        half = len(batch) // 2
-        return [*self._scored(batch[:half]), *self._scored(batch[half:])]
+
+def scored_in_halves(forward: Forward, batch: Sequence[Rendered]) -> list[Reward]:
+    """The rewards of a batch; one that fails (out of memory, say) is halved until one conversation is to blame.
+
+    An InputError holds for all conversations, and is raised.
+    """
+    try:
+        return [as_reward(value) for value in forward(batch)]
+    except InputError:
+        raise
+    except Exception as error:
+        if len(batch) == 1:
+            return [Reward(None, f"the model failed on it: {first_line(error)}")]
+    # Out of the except block: the exception holds the tensors of the pass that failed.
+    free_memory()
+    half = len(batch) // 2
+    return [*scored_in_halves(forward, batch[:half]), *scored_in_halves(forward, batch[half:])]
 
 
 def _padding(batch: Sequence[Rendered]) -> int:

@@ -94,6 +94,11 @@ class DPORewardModel(RewardModelAPI):
         """How the reference is loaded: the options with its commit."""
         return self.options.model_copy(update={"revision": commit_of(self.ref_source, self.options.ref_revision)})
 
+    @cached_property
+    def configs(self) -> tuple[Any, Any]:
+        """The configurations of policy and reference."""
+        return load_config(self.source, self.pinned), load_config(self.ref_source, self.ref_options)
+
     def check(self) -> None:
         """InputError where a folder, a tokenizer or an option does not fit, before weights are loaded."""
         device_of(self.options.device)
@@ -101,8 +106,8 @@ class DPORewardModel(RewardModelAPI):
             raise InputError("rm-dpo: -M template=pair: a policy writes to a chat template")
         if not self.renderer.tokenizer.is_fast:
             raise InputError(f"{self.source}: its tokenizer cannot say where the response begins (it has no fast form)")
-        for source, options in ((self.source, self.pinned), (self.ref_source, self.ref_options)):
-            architecture = next(iter(load_config(source, options).architectures or []), "")
+        for source, config in zip((self.source, self.ref_source), self.configs, strict=True):
+            architecture = next(iter(config.architectures or []), "")
             if not architecture.endswith(("ForCausalLM", "LMHeadModel")):
                 raise InputError(f"{source}: is no causal language model ({architecture or 'architecture not stated'})")
             check_weights(source)
@@ -112,8 +117,8 @@ class DPORewardModel(RewardModelAPI):
 
     def _load(self) -> None:
         self.check()
-        self.policy = load(self, self.source, load_config(self.source, self.pinned), "causal", self.pinned)
-        ref_config = load_config(self.ref_source, self.ref_options)
+        config, ref_config = self.configs
+        self.policy = load(self, self.source, config, "causal", self.pinned)
         self.reference = load(self, self.ref_source, ref_config, "causal", self.ref_options)
         warnings = [*self.renderer.cautions, *([ITSELF] if self.source == self.ref_source else [])]
         self._facts = facts_of(self.policy, self.pinned) | {

@@ -12,6 +12,7 @@ from inspect_ai.model import GenerateConfig
 from tail_bench.errors import InputError, prerequisite_error
 from tail_bench.providers.local.batching import Batcher
 from tail_bench.providers.local.loading import (
+    Kind,
     Loaded,
     check_weights,
     device_of,
@@ -82,10 +83,14 @@ class TransformersRewardModel(RewardModelAPI):
         return load_config(self.source, self.pinned)
 
     @cached_property
+    def kind(self) -> Kind:
+        """What kind of model it is."""
+        return kind_of(self.source, self.model_config, self.options)
+
+    @cached_property
     def head(self) -> int | None:
         """Which of the model's outputs is the reward, None where there is one."""
-        kind = kind_of(self.source, self.model_config, self.options)
-        return head_of(self.source, self.model_config, kind, self.options)
+        return head_of(self.source, self.model_config, self.kind, self.options)
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -101,8 +106,7 @@ class TransformersRewardModel(RewardModelAPI):
 
     def _load(self) -> None:
         self.check()
-        kind = kind_of(self.source, self.model_config, self.options)
-        self.loaded = load(self, self.source, self.model_config, kind, self.pinned)
+        self.loaded = load(self, self.source, self.model_config, self.kind, self.pinned)
         if self.loaded.own_class and not self.loaded.pads:
             self.batcher.batch_size = 1
         self._facts = facts_of(self.loaded, self.pinned) | {

@@ -278,7 +278,7 @@ def test_several_scores_need_a_head(start, asking, tokenizer):
         ("rm", "/models/rm/", "org/rm"),
         ("served", "org/rm", "org/rm"),
         ("org/rm", None, "rm"),
-        ("x", "/root/.cache/huggingface/hub/models--org--rm/snapshots/0a1b2c", "org/rm"),
+        ("x", "/cache/huggingface/hub/models--org--rm/snapshots/0a1b2c", "org/rm"),
     ],
 )
 def test_the_names_of_a_model(start, asking, tokenizer, name, root, wanted):
